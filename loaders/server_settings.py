@@ -9,9 +9,7 @@ GIB = 1024**3
 def settings_file(major_version: int, port: int, memory_bytes: int | None = None) -> str:
     """Return the text of ingot.conf; `memory_bytes` defaults to this machine's memory."""
     memory = memory_bytes or psutil.virtual_memory().total
-    lines = [
-        "# Written by `python -m loaders db up` at every start: change loaders/server_settings.py instead."
-    ]
+    lines = ["# Written by `python -m loaders db up` at every start: change loaders/server_settings.py instead."]
     for name, value, reason in _settings(major_version, port, memory):
         lines += [f"# {reason}", f"{name} = {value}"]
     return "\n".join(lines) + "\n"
