@@ -1,0 +1,226 @@
+"""Cut a byte stream into blocks of whole records, without parsing it.
+
+A record ends at a newline with an even number of quote bytes before it: that is how PostgreSQL's own CSV reader
+finds the end of a record (CopyReadLineText in copyfromparse.c toggles at every quote byte). `bytes.count`,
+`bytes.rfind` and `bytes.replace` do it at memory speed. NDJSON has no quote byte: every newline ends a record.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+BLOCK_BYTES = 1024**2
+# A record has to fit in memory a few times over: it is read, cut out and sent.
+MAX_RECORD_BYTES = 16 * 1024**2
+# What is kept of a refused record too long to keep whole; bronze still has all of it.
+KEPT_BYTES = 64 * 1024
+
+
+class Stream(Protocol):
+    """The part of a binary file that a reader needs."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records, cut from one file.
+
+    `offset` is the byte offset of the first record in the uncompressed file, `first_record` its number (the first
+    record after the header is 1). `data` ends in a newline.
+    """
+
+    data: bytes
+    offset: int
+    first_record: int
+    records: int
+    has_quoted_newlines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """One record that cannot be cut out as the format says; `raw` may be its beginning only."""
+
+    raw: bytes
+    offset: int
+    record: int
+    reason: str
+
+
+class BlockReader:
+    """Cut `stream` into blocks.
+
+    `quote` is the format's quote byte, or None where every newline ends a record. `block_bytes` is about the size of
+    a block; a record longer than that makes its block longer.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        quote: bytes | None,
+        block_bytes: int = BLOCK_BYTES,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        self._stream = stream
+        self._quote = quote
+        self._block_bytes = block_bytes
+        self._max_record_bytes = max_record_bytes
+        self._carry = b""
+        self._offset = 0
+        self._next_record = 1
+        self._at_end = False
+
+    def read_header(self) -> bytes:
+        """Return the first record without its line end and a byte order mark; b"" if the stream is empty."""
+        while (end := _first_record_end(self._carry, self._quote)) is None and not self._at_end:
+            if len(self._carry) > self._max_record_bytes:
+                break
+            self._fill()
+        header = self._carry if end is None else self._carry[:end]
+        self._skip(len(header))
+        return header.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+
+    def skip_byte_order_mark(self) -> None:
+        """Skip a UTF-8 byte order mark at the beginning of a stream that has no header."""
+        self._fill()
+        if self._carry.startswith(b"\xef\xbb\xbf"):
+            self._skip(3)
+
+    def __iter__(self) -> Iterator[Block | BadRecord]:
+        """Yield the rest of the stream, every byte of it in one block or bad record."""
+        while (piece := self.next()) is not None:
+            yield piece
+
+    def next(self) -> Block | BadRecord | None:
+        """Return the next block or bad record, or None at the end."""
+        while True:
+            if not self._at_end and (not self._carry or len(self._carry) < self._block_bytes):
+                self._fill()
+            end = _last_record_end(self._carry, self._quote)
+            if end:
+                return self._block(end)
+            if len(self._carry) > self._max_record_bytes:
+                return self._too_long()
+            if self._at_end:
+                return self._last_record()
+            self._fill()
+
+    def _block(self, end: int) -> Block:
+        data = self._carry[:end]
+        records, has_quoted_newlines = _count_records(data, self._quote)
+        block = Block(data, self._offset, self._next_record, records, has_quoted_newlines)
+        self._skip(end)
+        self._next_record += records
+        return block
+
+    def _last_record(self) -> Block | BadRecord | None:
+        """Return what follows the last newline that ends a record."""
+        if not self._carry:
+            return None
+        if self._quote is None or self._carry.count(self._quote) % 2 == 0:
+            # One newline more than the file has: the offset of what follows does not matter at the end.
+            self._carry += b"\n"
+            return self._block(len(self._carry))
+        return self._bad_line("unterminated quote: the record runs to the end of the file")
+
+    def _too_long(self) -> BadRecord:
+        if self._quote is not None and self._carry.count(self._quote) % 2 == 1 and b"\n" in self._carry:
+            return self._bad_line(f"unterminated quote, or a record of more than {self._max_record_bytes:,} bytes")
+        raw, offset, size = self._carry[:KEPT_BYTES], self._offset, 0
+        while (end := self._carry.find(b"\n")) < 0 and not self._at_end:
+            size += len(self._carry)
+            self._skip(len(self._carry))
+            self._fill()
+        length = end + 1 if end >= 0 else len(self._carry)
+        size += length
+        self._skip(length)
+        limit = f"{self._max_record_bytes:,}"
+        return self._bad(raw, offset, f"record of {size:,} bytes, more than the {limit} that fit in memory")
+
+    def _bad_line(self, reason: str) -> BadRecord:
+        """Give up the first line only, so that the quote in it does not swallow every record that follows."""
+        end = self._carry.find(b"\n")
+        raw, offset = self._carry if end < 0 else self._carry[: end + 1], self._offset
+        self._skip(len(raw))
+        return self._bad(raw, offset, reason)
+
+    def _bad(self, raw: bytes, offset: int, reason: str) -> BadRecord:
+        self._next_record += 1
+        return BadRecord(raw, offset, self._next_record - 1, reason)
+
+    def _fill(self) -> None:
+        data = self._stream.read(self._block_bytes)
+        if data:
+            self._carry = self._carry + data if self._carry else data
+        else:
+            self._at_end = True
+
+    def _skip(self, size: int) -> None:
+        self._carry = self._carry[size:]
+        self._offset += size
+
+
+def split_records(block: Block, quote: bytes | None) -> list[tuple[int, bytes]]:
+    """Return (byte offset, record) for every record of a block, line ends made plain newlines.
+
+    For the few blocks that COPY refused: COPY wants one kind of line end in all it is sent.
+    """
+    records: list[tuple[int, bytes]] = []
+    offset, parts = block.offset, list[bytes]()
+    for line in block.data.split(b"\n")[:-1]:
+        parts.append(line)
+        if quote is not None and sum(part.count(quote) for part in parts) % 2:
+            continue
+        record = b"\n".join(parts)
+        records.append((offset, record.removesuffix(b"\r") + b"\n"))
+        offset += len(record) + 1
+        parts.clear()
+    return records
+
+
+def prefix_records(block: Block, prefix: bytes, quote: bytes | None) -> bytes:
+    """Return the block's data with `prefix` (lineage columns) before every record."""
+    after_newline = b"\n" + prefix
+    if quote is None or not block.has_quoted_newlines:
+        data = block.data.replace(b"\n", after_newline)
+    else:
+        parts = block.data.split(quote)
+        parts[0::2] = [part.replace(b"\n", after_newline) for part in parts[0::2]]
+        data = quote.join(parts)
+    # The last newline ends the block: nothing follows it.
+    return prefix + data[: -len(prefix)]
+
+
+def _first_record_end(data: bytes, quote: bytes | None) -> int | None:
+    """Return the index behind the newline that ends the first record, or None if none does."""
+    end, quotes, start = 0, 0, 0
+    while (newline := data.find(b"\n", start)) >= 0:
+        end = newline + 1
+        quotes += 0 if quote is None else data.count(quote, start, end)
+        if quotes % 2 == 0:
+            return end
+        start = end
+    return None
+
+
+def _last_record_end(data: bytes, quote: bytes | None) -> int:
+    """Return the index behind the last newline that ends a record, 0 if none does."""
+    quotes = 0 if quote is None else data.count(quote)
+    end = len(data)
+    while (newline := data.rfind(b"\n", 0, end)) >= 0:
+        quotes -= 0 if quote is None else data.count(quote, newline, end)
+        if quotes % 2 == 0:
+            return newline + 1
+        end = newline
+    return 0
+
+
+def _count_records(data: bytes, quote: bytes | None) -> tuple[int, bool]:
+    """Return the number of records, and whether a newline stands in quotes."""
+    newlines = data.count(b"\n")
+    if quote is None or quote not in data:
+        return newlines, False
+    quoted = sum(part.count(b"\n") for part in data.split(quote)[1::2])
+    return newlines - quoted, quoted > 0

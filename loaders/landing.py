@@ -1,0 +1,273 @@
+"""Landing: the files of one load, copied over several connections at once.
+
+Workers pull. Each takes a file that nobody has opened; when there is none left, it helps with one that is open. So
+many small files are read and decompressed in parallel, one big file is shared, and memory holds one batch a worker:
+there is no queue that could grow.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import psycopg
+
+from loaders.blocks import BadRecord, Block, BlockReader, prefix_records, split_records
+from loaders.bronze import BronzeFile
+from loaders.connection import Address, connect
+from loaders.errors import LoadError, TooManyRejects
+from loaders.ledger import FileCount, RawTable, hold_load
+from loaders.progress import Progress
+
+# One COPY sends about this much. Less costs more COPYs (1 MiB: 1.2 times the time); more gains nothing.
+COPY_BYTES = 4 * 1024**2
+CANCEL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingFile:
+    """A claimed file: the COPY for its columns, the lineage that goes before its records, its format's quote."""
+
+    file: BronzeFile
+    file_id: int
+    statement: bytes
+    prefix: bytes
+    quote: bytes | None
+    has_header: bool
+
+
+@dataclass
+class _OpenFile:
+    """A file being landed; `lock` guards reading, so that workers can share it."""
+
+    landing: LandingFile
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pieces: Iterator[tuple[Block | BadRecord, int]] | None = None
+    exhausted: bool = False
+
+    def next(self) -> tuple[Block | BadRecord, int] | None:
+        """Return the next piece of the file and how many stored bytes it took, None at the end."""
+        with self.lock:
+            if self.pieces is None:
+                self.pieces = _read(self.landing)
+            piece = next(self.pieces, None)
+            self.exhausted = piece is None
+            return piece
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A block and the file that it is from."""
+
+    landing: LandingFile
+    block: Block
+
+    def data(self) -> bytes:
+        return prefix_records(self.block, self.landing.prefix, self.landing.quote)
+
+
+class Landing:
+    """Copy the files of one load; `run` returns when every record is landed or rejected."""
+
+    def __init__(
+        self,
+        *,
+        address: Address,
+        table: RawTable,
+        load_id: int,
+        files: Sequence[LandingFile],
+        workers: int,
+        max_rejects: int,
+        progress: Progress,
+    ) -> None:
+        self._address = address
+        self._table = table
+        self._load_id = load_id
+        self._workers = workers
+        self._max_rejects = max_rejects
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._unopened = list(reversed(files))
+        self._open: list[_OpenFile] = []
+        self._records = dict.fromkeys((file.file_id for file in files), 0)
+        self._rejected = dict.fromkeys((file.file_id for file in files), 0)
+        self._connections: list[psycopg.Connection] = []
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> list[FileCount]:
+        """Land the files; on a failure or an interrupt stop every worker, then raise what came first."""
+        threads = [threading.Thread(target=self._work, name=f"ingot-{number}") for number in range(self._workers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._stop.set()
+            self._cancel()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+            raise
+        if self._error is not None:
+            raise self._error
+        return [
+            FileCount(file_id=file_id, records=records, rejected=self._rejected[file_id])
+            for file_id, records in self._records.items()
+        ]
+
+    def _work(self) -> None:
+        try:
+            with connect(self._address, application_name="ingot load") as connection:
+                with self._lock:
+                    self._connections.append(connection)
+                hold_load(connection, self._load_id)
+                # Nothing waits for these commits: the one that completes the load is synchronous, and flushes them.
+                connection.execute("set synchronous_commit = off")
+                held: _OpenFile | None = None
+                while not self._stop.is_set():
+                    segments, held = self._next_batch(connection, held)
+                    if not segments:
+                        return
+                    self._copy(connection, segments)
+        except BaseException as error:
+            with self._lock:
+                self._error = self._error or error
+            self._stop.set()
+
+    def _cancel(self) -> None:
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            if not connection.closed:
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def _next_batch(
+        self, connection: psycopg.Connection, held: _OpenFile | None
+    ) -> tuple[list[_Segment], _OpenFile | None]:
+        """Return blocks for one COPY, of one file or of several with equal columns, and the file to go on with."""
+        segments: list[_Segment] = []
+        size = 0
+        while size < COPY_BYTES and not self._stop.is_set():
+            held = held or self._take_file()
+            if held is None or (segments and held.landing.statement != segments[0].landing.statement):
+                break
+            piece = held.next()
+            if piece is None:
+                held.landing.file.check_unchanged()
+                held = None
+                continue
+            content, stored_bytes = piece
+            self._progress.advance(stored_bytes)
+            if isinstance(content, BadRecord):
+                self._reject(connection, held.landing, content, None)
+            else:
+                segments.append(_Segment(held.landing, content))
+                size += len(content.data)
+        return segments, held
+
+    def _take_file(self) -> _OpenFile | None:
+        with self._lock:
+            if self._unopened:
+                self._open.append(_OpenFile(self._unopened.pop()))
+                return self._open[-1]
+            self._open = [file for file in self._open if not file.exhausted]
+            return self._open[0] if self._open else None
+
+    def _copy(self, connection: psycopg.Connection, segments: Sequence[_Segment]) -> None:
+        """Copy the segments in one COPY; where it refuses a record, find that record and land the others."""
+        try:
+            self._send(connection, segments[0].landing, (segment.data() for segment in segments), _count(segments))
+        except psycopg.Error as error:
+            if not _blames_data(error):
+                raise
+            for segment in segments:
+                self._land_records(connection, segment)
+        else:
+            for segment in segments:
+                self._landed(segment.landing, segment.block.records)
+
+    def _land_records(self, connection: psycopg.Connection, segment: _Segment) -> None:
+        """Land the records of a segment, halving what COPY refuses until the refused records stand alone."""
+        landing, number = segment.landing, segment.block.first_record
+        records = split_records(segment.block, landing.quote)
+        pending = [(0, len(records))]
+        while pending:
+            start, end = pending.pop()
+            data = b"".join(landing.prefix + record for _, record in records[start:end])
+            try:
+                self._send(connection, landing, [data], end - start)
+            except psycopg.Error as error:
+                if not _blames_data(error):
+                    raise
+                if end - start > 1:
+                    middle = (start + end) // 2
+                    pending += [(middle, end), (start, middle)]
+                    continue
+                offset, raw = records[start]
+                reason = error.diag.message_primary or str(error)
+                self._reject(connection, landing, BadRecord(raw, offset, number + start, reason), error.sqlstate)
+            else:
+                self._landed(landing, end - start)
+
+    def _send(self, connection: psycopg.Connection, landing: LandingFile, data: Iterable[bytes], records: int) -> None:
+        """Run one COPY, which is one transaction, and check that it landed as many rows as records were sent."""
+        with connection.cursor() as cursor:
+            with cursor.copy(landing.statement) as copy:
+                for piece in data:
+                    copy.write(piece)
+            if cursor.rowcount != records:
+                raise LoadError(
+                    f"{self._table}: {landing.file.path}: {records} records were sent and {cursor.rowcount} rows "
+                    "landed. Nothing of the load is kept; please report this."
+                )
+
+    def _landed(self, landing: LandingFile, records: int) -> None:
+        with self._lock:
+            self._records[landing.file_id] += records
+        self._progress.landed(records)
+
+    def _reject(
+        self, connection: psycopg.Connection, landing: LandingFile, bad: BadRecord, sqlstate: str | None
+    ) -> None:
+        connection.execute(
+            """
+            insert into ops.rejected_rows (load_id, file_id, record_number, byte_offset, sqlstate, reason, raw)
+            values (%s, %s, %s, %s, %s, %s, %s)
+            """,
+            [self._load_id, landing.file_id, bad.record, bad.offset, sqlstate, bad.reason, bad.raw],
+        )
+        with self._lock:
+            self._rejected[landing.file_id] += 1
+            rejected = sum(self._rejected.values())
+        if rejected > self._max_rejects:
+            limit = f"{rejected} rejected records, --max-rejects is {self._max_rejects}. " if self._max_rejects else ""
+            raise TooManyRejects(
+                f"{self._table}: {landing.file.path}, record {bad.record} (byte {bad.offset}): {bad.reason}. {limit}"
+                f"Nothing of load {self._load_id} is visible. Mend the file, or raise --max-rejects; "
+                f"`python -m loaders rejects {self._load_id}` shows the record."
+            )
+
+
+def _read(landing: LandingFile) -> Iterator[tuple[Block | BadRecord, int]]:
+    """Yield the pieces of a file, and the stored bytes that each took."""
+    with closing(landing.file.open()) as stream:
+        reader = BlockReader(stream, quote=landing.quote)
+        if landing.has_header:
+            reader.read_header()
+        else:
+            reader.skip_byte_order_mark()
+        position = 0
+        for piece in reader:
+            yield piece, stream.position - position
+            position = stream.position
+
+
+def _count(segments: Sequence[_Segment]) -> int:
+    return sum(segment.block.records for segment in segments)
+
+
+def _blames_data(error: psycopg.Error) -> bool:
+    """Tell whether a COPY failed for what a record holds: SQLSTATE class 22 (data), 54 (program limits)."""
+    return (error.sqlstate or "")[:2] in ("22", "54")

@@ -1,0 +1,214 @@
+"""A load from end to end: new files found, claimed, landed, made complete, or undone."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+
+from loaders.blocks import BlockReader
+from loaders.bronze import BronzeFile, list_files
+from loaders.connection import Address, connect
+from loaders.errors import FileError, LoaderError, LoadError
+from loaders.landing import Landing, LandingFile
+from loaders.ledger import Claim, FileIdentity, Ledger, RawTable
+from loaders.progress import Progress
+from loaders.raw_table import columns_of, copy_statement, create_or_widen, delimiter, raw_table, record_quote
+from loaders.sources import SourceTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What the command line says of a load; `max_rejects` is per load."""
+
+    workers: int = 2
+    batch_files: int = 1000
+    max_rejects: int = 0
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadResult:
+    """A complete load: stored bytes, records landed and rejected, seconds from the claim to the last commit."""
+
+    source: str
+    load_id: int
+    files: int
+    records: int
+    rejected: int
+    bytes: int
+    seconds: float
+
+    @property
+    def records_per_second(self) -> float:
+        """Records landed a second."""
+        return self.records / self.seconds
+
+
+@dataclass
+class TableReport:
+    """What a run did with one source table; `problems` are the errors of the files and loads that failed."""
+
+    source: str
+    found: int = 0
+    loads: list[LoadResult] = field(default_factory=list)
+    skipped: int = 0
+    pending: list[str] = field(default_factory=list)
+    undone: list[int] = field(default_factory=list)
+    problems: list[LoaderError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _NewFile:
+    """A file whose content the ledger does not know, with the columns of its header."""
+
+    file: BronzeFile
+    identity: FileIdentity
+    columns: tuple[str, ...]
+
+
+class TableLoader:
+    """Land the new files of one source table."""
+
+    def __init__(
+        self, source: SourceTable, *, root: Path, address: Address, options: LoadOptions, progress: Progress
+    ) -> None:
+        self._source = source
+        self._table: RawTable = raw_table(source)
+        self._root = root
+        self._address = address
+        self._options = options
+        self._progress = progress
+
+    def pending(self) -> TableReport:
+        """Say which files a load would land, and land none."""
+        report = TableReport(self._source.name)
+        with connect(self._address) as connection:
+            ledger = Ledger(connection)
+            known = ledger.known_files(self._table) if ledger.exists() and not self._options.full_refresh else []
+            report.pending = [new.file.path for new in self._new_files(known, report)]
+        return report
+
+    def run(self, on_load: Callable[[LoadResult], None]) -> TableReport:
+        """Land every new file, in loads of `batch_files`; `on_load` hears of each load as it completes."""
+        report = TableReport(self._source.name)
+        with connect(self._address) as connection:
+            ledger = Ledger(connection)
+            ledger.create()
+            with ledger.use_table(self._table, alone=self._options.full_refresh):
+                report.undone = ledger.undo_interrupted(self._table)
+                if self._options.full_refresh:
+                    ledger.discard_all(self._table)
+                with ledger.exclusive_ddl():
+                    create_or_widen(connection, self._source, ())
+                new = self._new_files(ledger.known_files(self._table), report)
+                while batch := list(islice(new, self._options.batch_files)):
+                    try:
+                        result = self._load(ledger, connection, batch, report)
+                    except LoadError as error:
+                        report.problems.append(error)
+                    else:
+                        if result is not None:
+                            report.loads.append(result)
+                            on_load(result)
+        return report
+
+    def _new_files(self, known: Sequence[FileIdentity], report: TableReport) -> Iterator[_NewFile]:
+        """Yield the files whose content is not known; those that cannot be read become problems of the report."""
+        # A path whose size and time of change are the ledger's is not read again, as rsync does it.
+        unchanged = {(file.path, file.bytes, file.modified_ns) for file in known}
+        digests = {file.digest for file in known}
+        for file in list_files(self._root, self._source.bronze.path):
+            report.found += 1
+            if (file.path, file.bytes, file.modified_ns) in unchanged:
+                report.skipped += 1
+                continue
+            try:
+                digest = file.digest()
+                if digest in digests:
+                    report.skipped += 1
+                    continue
+                columns = self._columns(file)
+            except FileError as error:
+                report.problems.append(FileError(f"{self._source.name}: {error}"))
+                continue
+            digests.add(digest)
+            identity = FileIdentity(path=file.path, bytes=file.bytes, modified_ns=file.modified_ns, digest=digest)
+            yield _NewFile(file, identity, columns)
+
+    def _columns(self, file: BronzeFile) -> tuple[str, ...]:
+        with closing(file.open()) as stream:
+            reader = BlockReader(stream, quote=record_quote(self._source.bronze))
+            header = reader.read_header() if self._source.bronze.format == "csv" else b""
+        return columns_of(self._source, header, file.path)
+
+    def _load(
+        self, ledger: Ledger, connection: psycopg.Connection, batch: Sequence[_NewFile], report: TableReport
+    ) -> LoadResult | None:
+        """Land one batch; None if other loaders have claimed all of it. LoadError if it failed and was undone."""
+        started = time.perf_counter()
+        columns = list(dict.fromkeys(column for new in batch for column in new.columns))
+        with ledger.exclusive_ddl():
+            create_or_widen(connection, self._source, columns)
+        claim = ledger.claim(self._table, [new.identity for new in batch])
+        claimed = [] if claim is None else [new for new in batch if new.file.path in claim.file_ids]
+        report.skipped += len(batch) - len(claimed)
+        if claim is None:
+            return None
+        try:
+            stored_bytes = sum(new.file.bytes for new in claimed)
+            self._progress.begin(self._source.name, stored_bytes)
+            counts = Landing(
+                address=self._address,
+                table=self._table,
+                load_id=claim.load_id,
+                files=self._landing_files(connection, claim, claimed),
+                workers=self._options.workers,
+                max_rejects=self._options.max_rejects,
+                progress=self._progress,
+            ).run()
+            ledger.complete(claim.load_id, counts)
+        except BaseException as error:
+            # A server that is gone cannot be asked to clean up: the next run does.
+            with suppress(psycopg.Error):
+                ledger.undo(self._table, claim.load_id, "failed", str(error) or type(error).__name__)
+            if isinstance(error, FileError | psycopg.Error):
+                raise self._failed(claim.load_id, error) from error
+            raise
+        return LoadResult(
+            source=self._source.name,
+            load_id=claim.load_id,
+            files=len(claimed),
+            records=sum(count.records for count in counts),
+            rejected=sum(count.rejected for count in counts),
+            bytes=stored_bytes,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _failed(self, load_id: int, error: Exception) -> LoadError:
+        said = " ".join(str(error).split())
+        remedy = "" if isinstance(error, FileError) else " See to the server, then load again."
+        return LoadError(f"{self._source.name}: load {load_id} failed, and nothing of it is visible: {said}{remedy}")
+
+    def _landing_files(
+        self, connection: psycopg.Connection, claim: Claim, claimed: Sequence[_NewFile]
+    ) -> list[LandingFile]:
+        statements = {
+            columns: copy_statement(self._source, columns).as_bytes(connection)
+            for columns in {new.columns for new in claimed}
+        }
+        delimiter_byte = delimiter(self._source.bronze)
+        return [
+            LandingFile(
+                file=new.file,
+                file_id=(file_id := claim.file_ids[new.file.path]),
+                statement=statements[new.columns],
+                prefix=f"{claim.load_id}{delimiter_byte}{file_id}{delimiter_byte}".encode(),
+                quote=record_quote(self._source.bronze),
+                has_header=self._source.bronze.format == "csv",
+            )
+            for new in claimed
+        ]

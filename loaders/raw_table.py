@@ -1,0 +1,88 @@
+"""Raw tables: created from a file's header, widened by the next, copied into."""
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from loaders.header import column_names
+from loaders.ledger import RawTable
+from loaders.sources import Bronze, SourceTable
+
+# Neither byte can stand in JSON text, so a whole line is one unquoted field.
+JSONL_DELIMITER = "\x02"
+JSONL_QUOTE = "\x01"
+JSONL_COLUMN = "raw"
+
+
+def raw_table(source: SourceTable) -> RawTable:
+    """Return the raw table that a source lands in."""
+    return RawTable(schema=source.schema, name=source.identifier)
+
+
+def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns: Sequence[str]) -> None:
+    """Create the raw table with these columns, or add those that it lacks."""
+    table = raw_table(source)
+    data_type = sql.SQL("jsonb" if source.bronze.format == "jsonl" else "text")
+    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
+    connection.execute(
+        sql.SQL("create table if not exists {} (_load_id integer not null, _file_id integer not null)").format(
+            table.identifier
+        )
+    )
+    # The loads are appended one after another, so a few kilobytes of BRIN find a load's rows. No B-trees here: each
+    # costs more than the load.
+    connection.execute(
+        sql.SQL("create index if not exists {} on {} using brin (_load_id) with (autosummarize = on)").format(
+            sql.Identifier(f"{table.name[:52]}__load_id"), table.identifier
+        )
+    )
+    present = {
+        row[0]
+        for row in connection.execute(
+            "select attname from pg_attribute where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) "
+            "and attnum > 0 and not attisdropped",
+            [table.schema, table.name],
+        )
+    }
+    missing = [column for column in columns if column not in present]
+    if missing:
+        added = sql.SQL(", ").join(
+            sql.SQL("add column {} {}").format(sql.Identifier(column), data_type) for column in missing
+        )
+        connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
+
+
+def columns_of(source: SourceTable, header: bytes, path: str) -> tuple[str, ...]:
+    """Return the columns of a file with this header; FileError for a header that cannot be used."""
+    if source.bronze.format == "jsonl":
+        return (JSONL_COLUMN,)
+    bronze = source.bronze
+    return column_names(header, path=path, delimiter=bronze.delimiter, quote=bronze.quote, encoding=bronze.encoding)
+
+
+def copy_statement(source: SourceTable, columns: Sequence[str]) -> sql.Composed:
+    """Return the COPY of records that begin with a load id and a file id."""
+    bronze = source.bronze
+    names = [sql.Identifier(name) for name in ("_load_id", "_file_id", *columns)]
+    return sql.SQL(
+        "copy {} ({}) from stdin (format csv, delimiter {}, quote {}, escape {}, null {}, encoding {})"
+    ).format(
+        raw_table(source).identifier,
+        sql.SQL(", ").join(names),
+        sql.Literal(delimiter(bronze)),
+        sql.Literal(bronze.quote if bronze.format == "csv" else JSONL_QUOTE),
+        sql.Literal(bronze.quote if bronze.format == "csv" else JSONL_QUOTE),
+        sql.Literal(bronze.null_text),
+        sql.Literal(bronze.encoding),
+    )
+
+
+def delimiter(bronze: Bronze) -> str:
+    """Return the byte between fields."""
+    return JSONL_DELIMITER if bronze.format == "jsonl" else bronze.delimiter
+
+
+def record_quote(bronze: Bronze) -> bytes | None:
+    """Return the byte inside a pair of which a newline ends no record, None where there is none."""
+    return None if bronze.format == "jsonl" else bronze.quote.encode()
