@@ -128,14 +128,15 @@ class BlockReader:
     def _too_long(self) -> BadRecord:
         if self._quote is not None and self._carry.count(self._quote) % 2 == 1 and b"\n" in self._carry:
             return self._bad_line(f"unterminated quote, or a record of more than {self._max_record_bytes:,} bytes")
-        raw, offset, size = self._carry[:KEPT_BYTES], self._offset, 0
-        while (end := self._carry.find(b"\n")) < 0 and not self._at_end:
-            size += len(self._carry)
-            self._skip(len(self._carry))
-            self._fill()
-        length = end + 1 if end >= 0 else len(self._carry)
-        size += length
-        self._skip(length)
+        raw, offset, size, end = b"", self._offset, 0, -1
+        while end < 0 and self._carry:
+            end = self._carry.find(b"\n")
+            part = len(self._carry) if end < 0 else end + 1
+            raw += self._carry[: min(part, KEPT_BYTES - len(raw))]
+            size += part
+            self._skip(part)
+            if end < 0:
+                self._fill()
         limit = f"{self._max_record_bytes:,}"
         return self._bad(raw, offset, f"record of {size:,} bytes, more than the {limit} that fit in memory")
 

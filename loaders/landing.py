@@ -6,13 +6,13 @@ there is no queue that could grow.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import psycopg
 
-from loaders.blocks import BadRecord, Block, BlockReader, prefix_records, split_records
+from loaders.blocks import BLOCK_BYTES, BadRecord, Block, BlockReader, prefix_records, split_records
 from loaders.bronze import BronzeFile
 from loaders.connection import Address, connect
 from loaders.errors import LoadError, TooManyRejects
@@ -42,7 +42,7 @@ class _OpenFile:
 
     landing: LandingFile
     lock: threading.Lock = field(default_factory=threading.Lock)
-    pieces: Iterator[tuple[Block | BadRecord, int]] | None = None
+    pieces: Generator[tuple[Block | BadRecord, int]] | None = None
     exhausted: bool = False
 
     def next(self) -> tuple[Block | BadRecord, int] | None:
@@ -53,6 +53,11 @@ class _OpenFile:
             piece = next(self.pieces, None)
             self.exhausted = piece is None
             return piece
+
+    def close(self) -> None:
+        """Close the file where it was not read to its end."""
+        if self.pieces is not None:
+            self.pieces.close()
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,9 @@ class Landing:
                 if thread.ident is not None:
                     thread.join()
             raise
+        finally:
+            for file in self._open:
+                file.close()
         if self._error is not None:
             raise self._error
         return [
@@ -250,10 +258,10 @@ class Landing:
             )
 
 
-def _read(landing: LandingFile) -> Iterator[tuple[Block | BadRecord, int]]:
+def _read(landing: LandingFile) -> Generator[tuple[Block | BadRecord, int]]:
     """Yield the pieces of a file, and the stored bytes that each took."""
     with closing(landing.file.open()) as stream:
-        reader = BlockReader(stream, quote=landing.quote)
+        reader = BlockReader(stream, quote=landing.quote, block_bytes=BLOCK_BYTES)
         if landing.has_header:
             reader.read_header()
         else:

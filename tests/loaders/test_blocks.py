@@ -1,0 +1,138 @@
+"""Cutting: pure, so against Python's csv module on anything that hypothesis thinks of."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loaders.blocks import BadRecord, Block, BlockReader, prefix_records, split_records
+
+QUOTE = b'"'
+fields = st.text(alphabet=st.sampled_from('ab,"\n\r é'), max_size=8)
+tables = st.lists(st.lists(fields, min_size=2, max_size=4), max_size=12)
+block_sizes = st.integers(1, 40)
+
+
+def as_csv(rows: list[list[str]], line_end: str, *, last_line_end: bool = True) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerows(rows)
+    data = text.getvalue().encode()
+    return data if last_line_end else data.removesuffix(line_end.encode())
+
+
+def pieces(data: bytes, quote: bytes | None = QUOTE, **options: int) -> list[Block | BadRecord]:
+    return list(BlockReader(io.BytesIO(data), quote=quote, **options))
+
+
+def bytes_of(piece: Block | BadRecord) -> bytes:
+    return piece.data if isinstance(piece, Block) else piece.raw
+
+
+@given(tables, st.sampled_from(["\n", "\r\n"]), st.booleans(), block_sizes)
+def test_blocks_are_the_records_that_csv_reads(
+    rows: list[list[str]], line_end: str, last_line_end: bool, block_bytes: int
+) -> None:
+    data = as_csv(rows, line_end, last_line_end=last_line_end)
+    blocks = pieces(data, block_bytes=block_bytes)
+    assert all(isinstance(block, Block) for block in blocks)
+    assert b"".join(map(bytes_of, blocks)).removesuffix(b"\n") == data.removesuffix(b"\n")
+    number, read = 1, []
+    for block in blocks:
+        assert isinstance(block, Block)
+        assert block.first_record == number
+        assert data[block.offset :].startswith(block.data[:-1])
+        number += block.records
+        records = list(csv.reader(io.StringIO(block.data.decode(), newline="")))
+        assert len(records) == block.records
+        read += records
+    assert read == rows
+
+
+@given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
+def test_split_records_gives_each_record_its_offset(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
+    data = as_csv(rows, line_end)
+    split = []
+    for block in pieces(data, block_bytes=block_bytes):
+        assert isinstance(block, Block)
+        records = split_records(block, QUOTE)
+        assert len(records) == block.records
+        for offset, record in records:
+            assert data[offset:].startswith(record.removesuffix(b"\n"))
+        split += [next(csv.reader(io.StringIO(record.decode(), newline=""))) for _, record in records]
+    assert split == rows
+
+
+@given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
+def test_prefix_stands_before_every_record_and_nowhere_else(
+    rows: list[list[str]], line_end: str, block_bytes: int
+) -> None:
+    read = []
+    for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
+        assert isinstance(block, Block)
+        text = prefix_records(block, b"7,8,", QUOTE).decode()
+        read += list(csv.reader(io.StringIO(text, newline="")))
+    assert read == [["7", "8", *row] for row in rows]
+
+
+@given(st.binary(max_size=200), block_sizes, st.integers(1, 60))
+def test_no_byte_is_lost_whatever_the_bytes(data: bytes, block_bytes: int, max_record_bytes: int) -> None:
+    for quote in (QUOTE, None):
+        cut = pieces(data, quote, block_bytes=block_bytes, max_record_bytes=max_record_bytes)
+        numbers = [p.first_record if isinstance(p, Block) else p.record for p in cut]
+        counts = [p.records if isinstance(p, Block) else 1 for p in cut]
+        assert numbers == [1 + sum(counts[:i]) for i in range(len(cut))]
+        whole = b"".join(map(bytes_of, cut))
+        assert whole.removesuffix(b"\n") == data.removesuffix(b"\n")
+
+
+def test_an_unterminated_quote_costs_its_line_only() -> None:
+    [good, bad, rest] = pieces(b'1,a\n2,"b\n3,c\n4,d\n')
+    assert isinstance(good, Block)
+    assert good.data == b"1,a\n"
+    assert isinstance(bad, BadRecord)
+    assert (bad.raw, bad.record, bad.offset) == (b'2,"b\n', 2, 4)
+    assert "unterminated quote" in bad.reason
+    assert isinstance(rest, Block)
+    assert (rest.data, rest.first_record) == (b"3,c\n4,d\n", 3)
+
+
+def test_an_unterminated_quote_far_from_the_end_costs_its_line_only() -> None:
+    lines = [b"%d,x\n" % number for number in range(1000)]
+    lines[10] = b'10,"x\n'
+    cut = pieces(b"".join(lines), block_bytes=16, max_record_bytes=256)
+    [bad] = [piece for piece in cut if isinstance(piece, BadRecord)]
+    assert (bad.raw, bad.record) == (b'10,"x\n', 11)
+    assert sum(piece.records for piece in cut if isinstance(piece, Block)) == 999
+
+
+def test_a_record_too_long_for_memory_is_refused_and_the_next_one_read() -> None:
+    cut = pieces(b"1\n" + b"x" * 5000 + b"\n2\n", None, block_bytes=64, max_record_bytes=1000)
+    assert [bytes_of(piece)[:2] for piece in cut] == [b"1\n", b"xx", b"2\n"]
+    assert isinstance(cut[1], BadRecord)
+    assert "5,001 bytes, more than the 1,000" in cut[1].reason
+    assert isinstance(cut[2], Block)
+    assert (cut[2].first_record, cut[2].offset) == (3, 5003)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 3, 1000])
+def test_the_header_is_read_apart(block_bytes: int) -> None:
+    reader = BlockReader(io.BytesIO(b'\xef\xbb\xbfid,"a\nb"\r\n1,2\r\n'), quote=QUOTE, block_bytes=block_bytes)
+    assert reader.read_header() == b'id,"a\nb"'
+    [block] = reader
+    assert isinstance(block, Block)
+    assert (block.data, block.offset, block.first_record) == (b"1,2\r\n", 13, 1)
+
+
+def test_a_header_without_a_line_end_is_the_whole_file() -> None:
+    reader = BlockReader(io.BytesIO(b"id,name"), quote=QUOTE)
+    assert reader.read_header() == b"id,name"
+    assert list(reader) == []
+
+
+def test_a_byte_order_mark_before_json_is_skipped() -> None:
+    reader = BlockReader(io.BytesIO(b"\xef\xbb\xbf{}\n"), quote=None)
+    reader.skip_byte_order_mark()
+    [block] = reader
+    assert bytes_of(block) == b"{}\n"

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: help, and one line for whatever goes wrong."""
+
+import re
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from loaders.__main__ import main
+from tests.conftest import Project, free_port
+from tests.loaders.oracle import count
+
+COMMANDS = [
+    (),
+    ("load",),
+    ("status",),
+    ("rejects",),
+    ("discard",),
+    ("db",),
+    ("db", "up"),
+    ("db", "down"),
+    ("db", "url"),
+]
+GOOD = "id,name\n1,a\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert "Example:" in shown.output
+
+
+def one_line_error(project: Project, *arguments: str, **environment: str) -> str:
+    done = project.run(*arguments, **environment)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+BAD_FILES = {
+    "empty": (b"", r"people/1\.csv is empty"),
+    "duplicate names": (b"id,Name,name\n1,a,b\n", r"columns 2 and 3, 'Name' and 'name', are both named name"),
+    "empty name": (b"id,,c\n1,a,b\n", r"column 2 has no name"),
+    "UTF-16": ("id,name\n1,a\n".encode("utf-16"), r"is in UTF-16"),
+    "NUL in the header": (b"id,na\0me\n1,a\n", r"NUL byte"),
+    "bare carriage returns": (b"id,name\r1,a\r2,b\r", r"bare carriage returns"),
+    "damaged gzip": (b"\x1f\x8b\x08\x00 no gzip at all", r"damaged compressed data"),
+    "ragged row": (b"id,name\n1,a\n2\n", r"people/1\.csv, record 2 \(byte 12\): missing data for column \"name\""),
+    "unterminated quote": (b'id,name\n1,"a\n', r"people/1\.csv, record 1 \(byte 8\): unterminated quote"),
+    "invalid UTF-8": (b"id,name\n1,\xff\n", r"people/1\.csv, record 1 .*invalid byte sequence"),
+    "NUL byte": (b"id,name\n1,\0\n", r"people/1\.csv, record 1 .*invalid byte sequence"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_one_line_and_the_good_ones_land_apart_from_it(
+    project: Project, connection: psycopg.Connection, name: str
+) -> None:
+    data, message = BAD_FILES[name]
+    project.declare("people")
+    project.write("people/1.csv", data)
+    project.write("people/2.csv", GOOD)
+    line = one_line_error(project, "load", "--batch-files", "1")
+    assert re.search(message, line)
+    assert line.rstrip().endswith((".", "the record.")), line
+    assert count(connection, "select count(*) from staging.people__rows") == 1
+
+
+def test_a_header_only_file_is_a_load_of_no_records(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", "id,name\n")
+    done = project.run("load")
+    assert done.returncode == 0
+    assert "1 file, 0 records, 0 rejected" in done.stdout
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("people")
+    project.write("people/1.csv", "\ufeff" + GOOD)
+    assert project.run("load").returncode == 0
+    assert count(connection, "select count(id) from staging.people__rows") == 1
+
+
+def test_a_missing_file(project: Project) -> None:
+    project.declare("people")
+    assert "no file matches" in one_line_error(project, "load", "people.rows")
+
+
+def test_no_bronze_folder(project: Project) -> None:
+    project.declare("people")
+    assert "which is no folder" in one_line_error(project, "load", BRONZE_ROOT="nowhere")
+
+
+def test_an_unknown_source_names_the_known_ones(project: Project) -> None:
+    project.declare("people")
+    assert one_line_error(project, "load", "pepole").endswith("Name one of: people.rows.")
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"format": "parquet"}, "Use: csv, jsonl"),
+        ({"fromat": "csv"}, "fromat is not known"),
+        ({"delimiter": ", "}, "not one byte"),
+        ({"null_text": 1}, "Put it in quotes"),
+    ],
+)
+def test_a_bad_declaration(project: Project, declared: dict[str, str], message: str) -> None:
+    project.declare("people", **declared)
+    assert message in one_line_error(project, "load")
+
+
+def test_a_server_that_is_down(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    line = one_line_error(project, "load", PGPORT=str(free_port()))
+    assert "Start the local server with `python -m loaders db up`" in line
+
+
+def test_a_wrong_password_is_refused_and_not_printed(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    line = one_line_error(project, "load", PGPASSWORD="verysecret")
+    assert "PGPASSWORD" in line
+    assert "verysecret" not in line
+
+
+def test_a_missing_database(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    assert "Set PGDATABASE" in one_line_error(project, "load", PGDATABASE="nowhere")
+
+
+def test_a_port_that_is_no_port(project: Project) -> None:
+    assert "PGPORT is 'http'" in one_line_error(project, "status", PGPORT="http")
+
+
+def test_no_ledger_yet(project: Project) -> None:
+    assert "no ledger yet" in one_line_error(project, "status")
+
+
+def test_dry_run_lands_nothing(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    done = project.run("load", "--dry-run")
+    assert done.stdout == "people.rows: 1 new files, 0 landed before\n    people/1.csv\n"
+    assert connection.execute("select to_regclass('staging.people__rows')").fetchone() == (None,)
+    assert project.run("load").returncode == 0
+    assert "0 new" not in project.run("load", "--dry-run").stdout
+
+
+def test_json_says_what_the_line_says(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    [report] = project.json("load")
+    [load] = report["loads"]
+    assert (load["records"], load["rejected"], load["files"], load["bytes"]) == (1, 0, 1, len(GOOD))
+    again = project.run("load")
+    assert again.stdout == "people.rows: nothing new; 1 files landed before\n"
+
+
+def test_status_and_rejects_show_the_ledger(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", "id,name\n1,a\nragged\n")
+    assert project.run("load", "--max-rejects", "1").returncode == 0
+    shown = project.run("status", COLUMNS="160").stdout
+    assert "people__rows" in shown
+    assert "complete" in shown
+    rejected = project.run("rejects").stdout
+    assert 'people/1.csv, record 2 (byte 12): missing data for column "name"\n    ragged\n' in rejected
+
+
+def test_output_holds_no_progress_when_it_is_no_terminal(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    assert project.run("load").stderr == ""

@@ -1,0 +1,170 @@
+"""Invariants 1 and 2: wholly or not at all, and once, through reruns, rivals and kills."""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import psycopg
+import pytest
+
+from loaders.ledger import Ledger, RawTable
+from tests.conftest import Project
+from tests.loaders.oracle import count, landed, ledger_agrees
+
+TABLE = RawTable(schema="staging", name="people__rows")
+
+
+def write_people(project: Project, *, files: int, records: int) -> int:
+    project.declare("people")
+    for number in range(files):
+        first = number * records
+        rows = "".join(f"{row},name {row},{'x' * 40}\n" for row in range(first, first + records))
+        project.write(f"people/{number:03}.csv", "id,name,filler\n" + rows)
+    return files * records
+
+
+def each_once(connection: psycopg.Connection, records: int) -> None:
+    assert count(connection, "select count(*) from staging.people__rows") == records
+    assert count(connection, "select count(distinct id) from staging.people__rows") == records
+    ledger_agrees(connection, "people")
+
+
+def test_a_rerun_lands_nothing(project: Project, connection: psycopg.Connection) -> None:
+    records = write_people(project, files=3, records=100)
+    project.load("people")
+    before = connection.execute("select * from ops.loads").fetchall()
+    report = project.load("people")
+    assert (report.loads, report.skipped) == ([], 3)
+    assert connection.execute("select * from ops.loads").fetchall() == before
+    each_once(connection, records)
+
+
+def test_the_same_content_lands_once_under_any_name(project: Project, connection: psycopg.Connection) -> None:
+    records = write_people(project, files=1, records=100)
+    data = (project.bronze / "people" / "000.csv").read_bytes()
+    project.write("people/copy.csv", data)
+    project.load("people")
+    project.write("people/later.csv", data)
+    report = project.load("people")
+    assert (report.loads, report.skipped) == ([], 3)
+    each_once(connection, records)
+
+
+def test_a_full_refresh_lands_all_again(project: Project, connection: psycopg.Connection) -> None:
+    records = write_people(project, files=3, records=100)
+    project.load("people")
+    project.load("people", full_refresh=True)
+    each_once(connection, records)
+    statuses = [row[0] for row in connection.execute("select status from ops.loads order by load_id")]
+    assert statuses == ["discarded", "complete"]
+
+
+def test_a_discarded_load_can_land_again(project: Project, connection: psycopg.Connection) -> None:
+    records = write_people(project, files=2, records=100)
+    project.load("people", batch_files=1)
+    done = project.run("discard", "1")
+    assert "100 rows of people.rows deleted, 1 files released" in done.stdout
+    assert count(connection, "select count(*) from staging.people__rows") == 100
+    assert project.run("discard", "1").returncode == 1
+    project.load("people")
+    each_once(connection, records)
+
+
+@pytest.mark.parametrize("loaders", [2, 4])
+def test_loaders_at_once_share_the_files(project: Project, connection: psycopg.Connection, loaders: int) -> None:
+    records = write_people(project, files=40, records=2000)
+    running = [project.start("load", "--batch-files", "3") for _ in range(loaders)]
+    for process in running:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    each_once(connection, records)
+
+
+def test_a_full_refresh_waits_for_no_loader(project: Project, connection: psycopg.Connection) -> None:
+    write_people(project, files=1, records=10)
+    with psycopg.connect(project.address.conninfo, autocommit=True) as other:
+        ledger = Ledger(other)
+        ledger.create()
+        with ledger.use_table(TABLE, alone=False):
+            refused = project.run("load", "--full-refresh")
+    assert refused.returncode == 1
+    assert "another loader is at work" in refused.stderr
+    assert project.run("load", "--full-refresh").returncode == 0
+
+
+def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
+    project: Project, connection: psycopg.Connection
+) -> None:
+    write_people(project, files=1, records=10)
+    project.load("people")
+    with psycopg.connect(project.address.conninfo, autocommit=True) as other:
+        load_id = other.execute(
+            "insert into ops.loads (table_name, files, bytes, loader) values ('people__rows', 0, 0, '')"
+            " returning load_id"
+        ).fetchone()[0]  # type: ignore[index]
+        other.execute("select pg_advisory_lock_shared(1229866753, %s)", [load_id])
+        assert Ledger(connection).undo_interrupted(TABLE) == []
+    deadline = time.monotonic() + 10
+    while not (undone := Ledger(connection).undo_interrupted(TABLE)):
+        assert time.monotonic() < deadline
+    assert undone == [load_id]
+
+
+def kill_in_mid_load(
+    project: Project, connection: psycopg.Connection, number: signal.Signals, *, after: float
+) -> tuple[int, str]:
+    """Signal a load `after` seconds into its copying; return its exit code and what it said."""
+    process = project.start("load")
+    deadline = time.monotonic() + 30
+    while not connection.execute(
+        "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
+    ).fetchone():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    time.sleep(after)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    return process.returncode, said
+
+
+def visible(connection: psycopg.Connection) -> Counter[tuple[str, ...]]:
+    """Return what readers may see: rows of complete loads."""
+    rows = connection.execute(
+        "select id from staging.people__rows inner join ops.loads on load_id = _load_id where status = 'complete'"
+    )
+    return Counter(rows.fetchall())
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
+def test_sigkill_in_mid_load_then_a_rerun(project: Project, connection: psycopg.Connection, kills: int) -> None:
+    records = write_people(project, files=4, records=60_000)
+    dice = random.Random(1)
+    killed = 0
+    for _ in range(kills):
+        code, _ = kill_in_mid_load(project, connection, signal.SIGKILL, after=dice.random() / 4)
+        killed += code == -signal.SIGKILL
+        assert sum(visible(connection).values()) in (0, records)
+        if code == 0:
+            assert project.run("load", "--full-refresh").returncode == 0
+            project.run("discard", str(count(connection, "select max(load_id) from ops.loads")))
+    print(f"{killed} of {kills} loads killed in mid-load")
+    assert killed > 0
+    assert project.run("load").returncode == 0
+    each_once(connection, records)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_cleans_up(
+    project: Project, connection: psycopg.Connection, number: signal.Signals, code: int
+) -> None:
+    records = write_people(project, files=4, records=200_000)
+    exit_code, said = kill_in_mid_load(project, connection, number, after=0.1)
+    assert exit_code == code, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert count(connection, "select count(*) from staging.people__rows") == 0
+    assert connection.execute("select status from ops.loads").fetchall() == [("failed",)]
+    assert project.run("load").returncode == 0
+    each_once(connection, records)
+    assert sum(landed(connection, "people", ["id"]).values()) == records
