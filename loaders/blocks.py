@@ -6,10 +6,11 @@ finds the end of a record (CopyReadLineText in copyfromparse.c toggles at every 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-BLOCK_BYTES = 1024**2
+# Several of these make a COPY: small enough that four workers stay below 96 MiB.
+BLOCK_BYTES = 512 * 1024
 # A record has to fit in memory a few times over: it is read, cut out and sent.
 MAX_RECORD_BYTES = 16 * 1024**2
 # What is kept of a refused record too long to keep whole; bronze still has all of it.
@@ -163,22 +164,43 @@ class BlockReader:
         self._offset += size
 
 
-def split_records(block: Block, quote: bytes | None) -> list[tuple[int, bytes]]:
-    """Return (byte offset, record) for every record of a block, line ends made plain newlines.
-
-    For the few blocks that COPY refused: COPY wants one kind of line end in all it is sent.
-    """
-    records: list[tuple[int, bytes]] = []
-    offset, parts = block.offset, list[bytes]()
-    for line in block.data.split(b"\n")[:-1]:
-        parts.append(line)
-        if quote is not None and sum(part.count(quote) for part in parts) % 2:
-            continue
-        record = b"\n".join(parts)
-        records.append((offset, record.removesuffix(b"\r") + b"\n"))
-        offset += len(record) + 1
-        parts.clear()
+def split_records(block: Block, quote: bytes | None) -> list[bytes]:
+    """Return the records of a block, each with the newline that ends it."""
+    if not block.has_quoted_newlines:
+        return block.data.splitlines(keepends=True) if b"\r" not in block.data else _split_at_newlines(block.data)
+    records: list[bytes] = []
+    record = b""
+    for line in _split_at_newlines(block.data):
+        record += line
+        if quote is None or record.count(quote) % 2 == 0:
+            records.append(record)
+            record = b""
     return records
+
+
+def halves(block: Block, quote: bytes | None) -> tuple[Block, Block]:
+    """Return the two halves of a block of at least two records."""
+    records = split_records(block, quote)
+    middle = len(records) // 2
+    first, second = b"".join(records[:middle]), b"".join(records[middle:])
+    return (
+        replace(block, data=first, records=middle),
+        replace(
+            block,
+            data=second,
+            offset=block.offset + len(first),
+            first_record=block.first_record + middle,
+            records=len(records) - middle,
+        ),
+    )
+
+
+def with_plain_line_ends(block: Block, quote: bytes | None) -> Block:
+    """Return the block with its records ended by plain newlines: COPY refuses two kinds of line end in one go."""
+    if b"\r\n" not in block.data:
+        return block
+    records = (record.removesuffix(b"\r\n") for record in split_records(block, quote))
+    return replace(block, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records))
 
 
 def prefix_records(block: Block, prefix: bytes, quote: bytes | None) -> bytes:
@@ -192,6 +214,20 @@ def prefix_records(block: Block, prefix: bytes, quote: bytes | None) -> bytes:
         data = quote.join(parts)
     # The last newline ends the block: nothing follows it.
     return prefix + data[: -len(prefix)]
+
+
+def number_records(block: Block, prefix: bytes, delimiter: bytes, quote: bytes | None) -> bytes:
+    """Return the block's data with `prefix` and its number in the file before every record."""
+    numbers = range(block.first_record, block.first_record + block.records)
+    return b"".join(
+        b"%b%d%b%b" % (prefix, number, delimiter, record)
+        for number, record in zip(numbers, split_records(block, quote), strict=True)
+    )
+
+
+def _split_at_newlines(data: bytes) -> list[bytes]:
+    """Split at newlines only: bytes.splitlines also splits at carriage returns."""
+    return [line + b"\n" for line in data.split(b"\n")[:-1]]
 
 
 def _first_record_end(data: bytes, quote: bytes | None) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote
 
 import blake3
 import zstandard
@@ -27,6 +28,12 @@ class BronzeFile:
     location: Path
     bytes: int
     modified_ns: int
+
+    @property
+    def hive_keys(self) -> dict[str, str]:
+        """The key=value folders of the path: {"entity": "members", "ingestion_date": "2026-01-11"}."""
+        folders = self.path.split("/")[:-1]
+        return {key: unquote(value) for key, is_key, value in (f.partition("=") for f in folders) if is_key}
 
     def digest(self) -> str:
         """Return the BLAKE3 digest of the stored bytes, in hex: the content's identity."""

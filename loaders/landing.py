@@ -6,13 +6,22 @@ there is no queue that could grow.
 """
 
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import psycopg
 
-from loaders.blocks import BLOCK_BYTES, BadRecord, Block, BlockReader, prefix_records, split_records
+from loaders.blocks import (
+    BLOCK_BYTES,
+    BadRecord,
+    Block,
+    BlockReader,
+    halves,
+    number_records,
+    prefix_records,
+    with_plain_line_ends,
+)
 from loaders.bronze import BronzeFile
 from loaders.connection import Address, connect
 from loaders.errors import LoadError, TooManyRejects
@@ -26,14 +35,25 @@ CANCEL_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class LandingFile:
-    """A claimed file: the COPY for its columns, the lineage that goes before its records, its format's quote."""
+    """A claimed file and how it is copied.
+
+    `prefix` is the lineage that goes before every record; where the record's number does, too, `number_delimiter` ends
+    the number. `quote` is the format's.
+    """
 
     file: BronzeFile
     file_id: int
     statement: bytes
     prefix: bytes
+    number_delimiter: bytes | None
     quote: bytes | None
     has_header: bool
+
+    def with_lineage(self, block: Block) -> bytes:
+        """Return the block's data with its lineage before every record."""
+        if self.number_delimiter is None:
+            return prefix_records(block, self.prefix, self.quote)
+        return number_records(block, self.prefix, self.number_delimiter, self.quote)
 
 
 @dataclass
@@ -66,9 +86,6 @@ class _Segment:
 
     landing: LandingFile
     block: Block
-
-    def data(self) -> bytes:
-        return prefix_records(self.block, self.landing.prefix, self.landing.quote)
 
 
 class Landing:
@@ -186,7 +203,7 @@ class Landing:
     def _copy(self, connection: psycopg.Connection, segments: Sequence[_Segment]) -> None:
         """Copy the segments in one COPY; where it refuses a record, find that record and land the others."""
         try:
-            self._send(connection, segments[0].landing, (segment.data() for segment in segments), _count(segments))
+            self._send(connection, segments)
         except psycopg.Error as error:
             if not _blames_data(error):
                 raise
@@ -198,33 +215,32 @@ class Landing:
 
     def _land_records(self, connection: psycopg.Connection, segment: _Segment) -> None:
         """Land the records of a segment, halving what COPY refuses until the refused records stand alone."""
-        landing, number = segment.landing, segment.block.first_record
-        records = split_records(segment.block, landing.quote)
-        pending = [(0, len(records))]
+        landing = segment.landing
+        pending = [segment.block]
         while pending:
-            start, end = pending.pop()
-            data = b"".join(landing.prefix + record for _, record in records[start:end])
+            block = pending.pop()
             try:
-                self._send(connection, landing, [data], end - start)
+                self._send(connection, [_Segment(landing, with_plain_line_ends(block, landing.quote))])
             except psycopg.Error as error:
                 if not _blames_data(error):
                     raise
-                if end - start > 1:
-                    middle = (start + end) // 2
-                    pending += [(middle, end), (start, middle)]
+                if block.records > 1:
+                    first, second = halves(block, landing.quote)
+                    pending += [second, first]
                     continue
-                offset, raw = records[start]
                 reason = error.diag.message_primary or str(error)
-                self._reject(connection, landing, BadRecord(raw, offset, number + start, reason), error.sqlstate)
+                bad = BadRecord(block.data, block.offset, block.first_record, reason)
+                self._reject(connection, landing, bad, error.sqlstate)
             else:
-                self._landed(landing, end - start)
+                self._landed(landing, block.records)
 
-    def _send(self, connection: psycopg.Connection, landing: LandingFile, data: Iterable[bytes], records: int) -> None:
+    def _send(self, connection: psycopg.Connection, segments: Sequence[_Segment]) -> None:
         """Run one COPY, which is one transaction, and check that it landed as many rows as records were sent."""
+        landing, records = segments[0].landing, sum(segment.block.records for segment in segments)
         with connection.cursor() as cursor:
             with cursor.copy(landing.statement) as copy:
-                for piece in data:
-                    copy.write(piece)
+                for segment in segments:
+                    copy.write(segment.landing.with_lineage(segment.block))
             if cursor.rowcount != records:
                 raise LoadError(
                     f"{self._table}: {landing.file.path}: {records} records were sent and {cursor.rowcount} rows "
@@ -270,10 +286,6 @@ def _read(landing: LandingFile) -> Generator[tuple[Block | BadRecord, int]]:
         for piece in reader:
             yield piece, stream.position - position
             position = stream.position
-
-
-def _count(segments: Sequence[_Segment]) -> int:
-    return sum(segment.block.records for segment in segments)
 
 
 def _blames_data(error: psycopg.Error) -> bool:

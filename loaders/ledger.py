@@ -16,6 +16,7 @@ from typing import Literal
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from loaders.errors import LoadError
 
@@ -50,6 +51,7 @@ create table if not exists ops.files (
     load_id integer not null references ops.loads,
     table_name text not null,
     path text not null,
+    hive_keys jsonb not null,
     bytes bigint not null,
     modified_ns bigint not null,
     digest text not null,
@@ -102,9 +104,10 @@ class RawTable:
 
 @dataclass(frozen=True, kw_only=True)
 class FileIdentity:
-    """What the ledger knows a file by: its path, size in bytes and time of change, and its content's digest."""
+    """What the ledger knows a file by: its path and its hive keys, size and time of change, its content's digest."""
 
     path: str
+    hive_keys: dict[str, str]
     bytes: int
     modified_ns: int
     digest: str
@@ -198,10 +201,11 @@ class Ledger:
     def known_files(self, table: RawTable) -> list[FileIdentity]:
         """Return the files claimed by a started or complete load of the table."""
         rows = self._connection.execute(
-            "select path, bytes, modified_ns, digest from ops.files where table_name = %s and released_at is null",
+            "select path, hive_keys, bytes, modified_ns, digest from ops.files "
+            "where table_name = %s and released_at is null",
             [table.name],
         )
-        return [FileIdentity(path=p, bytes=b, modified_ns=m, digest=d) for p, b, m, d in rows]
+        return [FileIdentity(path=p, hive_keys=h, bytes=b, modified_ns=m, digest=d) for p, h, b, m, d in rows]
 
     def claim(self, table: RawTable, files: Sequence[FileIdentity]) -> Claim | None:
         """Commit a started load of those of the files that nobody else claimed, and lock it; None if all were taken.
@@ -212,10 +216,10 @@ class Ledger:
             load_id = self._insert_load(table, files)
             rows = self._connection.execute(
                 """
-                insert into ops.files (load_id, table_name, path, bytes, modified_ns, digest)
-                select %s, %s, path, bytes, modified_ns, digest
-                from unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[])
-                    with ordinality as file (path, bytes, modified_ns, digest, position)
+                insert into ops.files (load_id, table_name, path, hive_keys, bytes, modified_ns, digest)
+                select %s, %s, path, hive_keys, bytes, modified_ns, digest
+                from unnest(%s::text[], %s::jsonb[], %s::bigint[], %s::bigint[], %s::text[])
+                    with ordinality as file (path, hive_keys, bytes, modified_ns, digest, position)
                 order by position
                 on conflict (table_name, digest) where released_at is null do nothing
                 returning path, file_id, bytes
@@ -224,6 +228,7 @@ class Ledger:
                     load_id,
                     table.name,
                     [file.path for file in files],
+                    [Jsonb(file.hive_keys) for file in files],
                     [file.bytes for file in files],
                     [file.modified_ns for file in files],
                     [file.digest for file in files],

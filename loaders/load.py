@@ -136,7 +136,13 @@ class TableLoader:
                 report.problems.append(FileError(f"{self._source.name}: {error}"))
                 continue
             digests.add(digest)
-            identity = FileIdentity(path=file.path, bytes=file.bytes, modified_ns=file.modified_ns, digest=digest)
+            identity = FileIdentity(
+                path=file.path,
+                hive_keys=file.hive_keys,
+                bytes=file.bytes,
+                modified_ns=file.modified_ns,
+                digest=digest,
+            )
             yield _NewFile(file, identity, columns)
 
     def _columns(self, file: BronzeFile) -> tuple[str, ...]:
@@ -200,13 +206,14 @@ class TableLoader:
             columns: copy_statement(self._source, columns).as_bytes(connection)
             for columns in {new.columns for new in claimed}
         }
-        delimiter_byte = delimiter(self._source.bronze)
+        between = delimiter(self._source.bronze)
         return [
             LandingFile(
                 file=new.file,
                 file_id=(file_id := claim.file_ids[new.file.path]),
                 statement=statements[new.columns],
-                prefix=f"{claim.load_id}{delimiter_byte}{file_id}{delimiter_byte}".encode(),
+                prefix=f"{claim.load_id}{between}{file_id}{between}".encode(),
+                number_delimiter=between.encode() if self._source.bronze.record_number else None,
                 quote=record_quote(self._source.bronze),
                 has_header=self._source.bronze.format == "csv",
             )

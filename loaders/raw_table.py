@@ -15,6 +15,14 @@ JSONL_QUOTE = "\x01"
 JSONL_COLUMN = "raw"
 
 
+LOAD_ID, FILE_ID, RECORD_NUMBER = "_load_id", "_file_id", "_record_number"
+
+
+def lineage_columns(bronze: Bronze) -> tuple[str, ...]:
+    """Return the columns that go before a record's own, in the order in which they are sent."""
+    return (LOAD_ID, FILE_ID, RECORD_NUMBER) if bronze.record_number else (LOAD_ID, FILE_ID)
+
+
 def raw_table(source: SourceTable) -> RawTable:
     """Return the raw table that a source lands in."""
     return RawTable(schema=source.schema, name=source.identifier)
@@ -23,7 +31,8 @@ def raw_table(source: SourceTable) -> RawTable:
 def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns: Sequence[str]) -> None:
     """Create the raw table with these columns, or add those that it lacks."""
     table = raw_table(source)
-    data_type = sql.SQL("jsonb" if source.bronze.format == "jsonl" else "text")
+    data_type = "jsonb" if source.bronze.format == "jsonl" else "text"
+    wanted = dict.fromkeys(lineage_columns(source.bronze), "integer") | dict.fromkeys(columns, data_type)
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     connection.execute(
         sql.SQL("create table if not exists {} (_load_id integer not null, _file_id integer not null)").format(
@@ -45,10 +54,11 @@ def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns
             [table.schema, table.name],
         )
     }
-    missing = [column for column in columns if column not in present]
+    missing = {name: data_type for name, data_type in wanted.items() if name not in present}
     if missing:
         added = sql.SQL(", ").join(
-            sql.SQL("add column {} {}").format(sql.Identifier(column), data_type) for column in missing
+            sql.SQL("add column {} {}").format(sql.Identifier(name), sql.SQL(data_type))
+            for name, data_type in missing.items()
         )
         connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
 
@@ -64,7 +74,7 @@ def columns_of(source: SourceTable, header: bytes, path: str) -> tuple[str, ...]
 def copy_statement(source: SourceTable, columns: Sequence[str]) -> sql.Composed:
     """Return the COPY of records that begin with a load id and a file id."""
     bronze = source.bronze
-    names = [sql.Identifier(name) for name in ("_load_id", "_file_id", *columns)]
+    names = [sql.Identifier(name) for name in (*lineage_columns(bronze), *columns)]
     return sql.SQL(
         "copy {} ({}) from stdin (format csv, delimiter {}, quote {}, escape {}, null {}, encoding {})"
     ).format(

@@ -18,7 +18,8 @@ class Bronze:
     """How a source table's files look.
 
     `path` is a glob under the bronze root. `null_text` is the text that stands for NULL in a CSV file, unquoted; the
-    default is the empty text. `encoding` is PostgreSQL's and Python's name of it.
+    default is the empty text. `encoding` is PostgreSQL's and Python's name of it. `record_number` lands each record's
+    number in its file, where the order of records matters.
     """
 
     path: str
@@ -27,6 +28,7 @@ class Bronze:
     quote: str = '"'
     null_text: str = ""
     encoding: str = "utf-8"
+    record_number: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +91,15 @@ def _declared(document: dict[str, Any], path: Path) -> Iterator[SourceTable]:
 
 
 def _bronze(declared: object, where: str) -> Bronze:
-    accepted = [field.name for field in fields(Bronze)]
+    accepted = {field.name: field.type for field in fields(Bronze)}
     if not isinstance(declared, dict) or "path" not in declared:
         raise SourceError(f"{where}: config.meta.bronze lacks a path. Give it the glob of its files.")
     for key, value in declared.items():
         if key not in accepted:
             raise SourceError(f"{where}: config.meta.bronze.{key} is not known. Use: {', '.join(accepted)}.")
-        if not isinstance(value, str):
-            raise SourceError(f"{where}: config.meta.bronze.{key} is {value!r}. Put it in quotes.")
+        if isinstance(value, bool) != (accepted[key] is bool) or not isinstance(value, bool | str):
+            remedy = "Use true or false." if accepted[key] is bool else "Put it in quotes."
+            raise SourceError(f"{where}: config.meta.bronze.{key} is {value!r}. {remedy}")
     bronze = Bronze(**declared)
     if bronze.format not in get_args(FileFormat):
         raise SourceError(

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loaders.blocks import BadRecord, Block, BlockReader, prefix_records, split_records
+from loaders.blocks import (
+    BadRecord,
+    Block,
+    BlockReader,
+    halves,
+    number_records,
+    prefix_records,
+    split_records,
+    with_plain_line_ends,
+)
 
 QUOTE = b'"'
 fields = st.text(alphabet=st.sampled_from('ab,"\n\r é'), max_size=8)
@@ -50,18 +59,38 @@ def test_blocks_are_the_records_that_csv_reads(
     assert read == rows
 
 
+def read_csv(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode(), newline="")))
+
+
 @given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
-def test_split_records_gives_each_record_its_offset(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
+def test_a_block_falls_apart_into_its_records(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
     data = as_csv(rows, line_end)
-    split = []
+    read = []
     for block in pieces(data, block_bytes=block_bytes):
         assert isinstance(block, Block)
-        records = split_records(block, QUOTE)
-        assert len(records) == block.records
-        for offset, record in records:
-            assert data[offset:].startswith(record.removesuffix(b"\n"))
-        split += [next(csv.reader(io.StringIO(record.decode(), newline=""))) for _, record in records]
-    assert split == rows
+        pending = [block]
+        while pending:
+            part = pending.pop()
+            assert data[part.offset :].startswith(part.data)
+            if part.records > 1:
+                first, second = halves(part, QUOTE)
+                pending += [second, first]
+                continue
+            assert split_records(part, QUOTE) == [part.data]
+            assert with_plain_line_ends(part, QUOTE).data == part.data.removesuffix(line_end.encode()) + b"\n"
+            assert part.first_record == len(read) + 1
+            read += read_csv(part.data)
+    assert read == rows
+
+
+@given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
+def test_numbers_are_those_of_the_file(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
+    read = []
+    for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
+        assert isinstance(block, Block)
+        read += read_csv(number_records(block, b"7,8,", b",", QUOTE))
+    assert read == [["7", "8", str(number), *row] for number, row in enumerate(rows, start=1)]
 
 
 @given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
@@ -71,8 +100,7 @@ def test_prefix_stands_before_every_record_and_nowhere_else(
     read = []
     for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
         assert isinstance(block, Block)
-        text = prefix_records(block, b"7,8,", QUOTE).decode()
-        read += list(csv.reader(io.StringIO(text, newline="")))
+        read += read_csv(prefix_records(block, b"7,8,", QUOTE))
     assert read == [["7", "8", *row] for row in rows]
 
 

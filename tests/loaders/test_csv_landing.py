@@ -157,3 +157,18 @@ def test_ndjson_lands_unparsed(project: Project, connection: psycopg.Connection)
     assert project.load("feed").loads[0].records == 3
     found = connection.execute("select raw = any(%s::jsonb[]) from staging.feed__rows", [lines]).fetchall()
     assert found == [(True,)] * 3
+
+
+def test_hive_folders_and_record_numbers_are_lineage(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("feed", format="jsonl", record_number=True)
+    for day in ("01", "02"):
+        lines = "".join(f'{{"day": "{day}", "line": {line}}}\n' for line in range(1, 20_001))
+        project.write(f"feed/date=2026-01-{day}/run_id=a%3A{day}/part.jsonl", lines)
+    assert project.load("feed").loads[0].records == 40_000
+    wrong = count(
+        connection,
+        "select count(*) from staging.feed__rows inner join ops.files on file_id = _file_id "
+        "where (raw ->> 'line')::integer <> _record_number "
+        "or hive_keys <> jsonb_build_object('date', '2026-01-' || (raw ->> 'day'), 'run_id', 'a:' || (raw ->> 'day'))",
+    )
+    assert wrong == 0
