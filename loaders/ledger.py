@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -26,64 +27,7 @@ LoadStatus = Literal["started", "complete", "failed", "discarded"]
 LOCK_LOAD = 0x49_4E_47_01
 LOCK_TABLE = 0x49_4E_47_02
 
-SCHEMA = """
-create schema if not exists ops;
-
-create table if not exists ops.loads (
-    load_id integer generated always as identity primary key,
-    table_name text not null,
-    status text not null default 'started' check (status in ('started', 'complete', 'failed', 'discarded')),
-    started_at timestamptz not null default now(),
-    finished_at timestamptz,
-    files integer not null,
-    bytes bigint not null,
-    records bigint,
-    rejected bigint,
-    error text,
-    loader text not null
-);
-comment on table ops.loads is 'One row per load: one batch of files into one raw table.';
--- Every query of a staging view asks for the loads that are not complete: few.
-create index if not exists loads_not_complete on ops.loads (table_name, load_id) where status <> 'complete';
-
-create table if not exists ops.files (
-    file_id integer generated always as identity primary key,
-    load_id integer not null references ops.loads,
-    table_name text not null,
-    path text not null,
-    hive_keys jsonb not null,
-    bytes bigint not null,
-    modified_ns bigint not null,
-    digest text not null,
-    records bigint,
-    rejected bigint,
-    released_at timestamptz
-);
-comment on table ops.files is 'One row per file of a load; released_at is set when its load failed or was discarded.';
--- The claim: one content lands in one table once.
-create unique index if not exists files_claimed on ops.files (table_name, digest) where released_at is null;
-create index if not exists files_of_load on ops.files (load_id);
-
-create table if not exists ops.rejected_rows (
-    load_id integer not null references ops.loads,
-    file_id integer not null references ops.files,
-    record_number bigint not null,
-    byte_offset bigint not null,
-    sqlstate text,
-    reason text not null,
-    raw bytea not null
-);
-comment on table ops.rejected_rows is 'One row per record that COPY refused, as it stands in the file.';
-create index if not exists rejected_rows_of_load on ops.rejected_rows (load_id);
-
-create table if not exists ops.applied_loads (
-    model text not null,
-    load_id integer not null,
-    applied_at timestamptz not null default now(),
-    primary key (model, load_id)
-);
-comment on table ops.applied_loads is 'One row per load that a dbt model has read; dbt writes it.';
-"""
+SCHEMA = Path(__file__).with_name("ledger.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +112,7 @@ class Ledger:
     def create(self) -> None:
         """Create the ledger where it is missing."""
         with self.exclusive_ddl():
-            self._connection.execute(SCHEMA)
+            self._connection.execute(SCHEMA.read_bytes())
 
     def exists(self) -> bool:
         """Tell whether the ledger has been created."""

@@ -70,6 +70,7 @@ class LocalServer:
                 )
             self._create_database()
             return f"already up: {self.address.url}"
+        self._clear_stale_lock()
         self._refuse_taken_port()
         self._write(self.data / "ingot.conf", settings_file(self._major_version(), self.address.port))
         self._start()
@@ -98,8 +99,10 @@ class LocalServer:
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split("\n", 1)[0])
-            # After a crash of the machine the file may name another program's process.
-            return pid if "postgres" in psutil.Process(pid).name() else None
+            process = psutil.Process(pid)
+            # After a crash the file may name a dead process that nobody reaped, or another program's.
+            alive = process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
+            return pid if alive else None
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
 
@@ -139,6 +142,7 @@ class LocalServer:
 
     def _initialise(self) -> None:
         """Run initdb with scram passwords for every connection."""
+        initdb = self.binaries / "initdb"
         if self.data.exists() and any(self.data.iterdir()):
             raise ServerError(f"{self.data} is not empty and holds no cluster. Remove it, then try again.")
         self.data.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +164,7 @@ class LocalServer:
             self._own(Path(password_file.name))
             # No locale: text sorts by bytes, alike on every machine and in the wheel, which has no ICU.
             self._run(
-                "initdb", "-D", self._real_data, f"--username={self.address.user}",
+                initdb.name, "-D", self._real_data, f"--username={self.address.user}",
                 f"--pwfile={password_file.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale",
                 "--data-checksums",
             )  # fmt: skip
@@ -193,6 +197,20 @@ class LocalServer:
                 f"{self.address.url}: {said}. The cluster in {self.data} was made for another PGUSER or PGPASSWORD; "
                 "set those, or start afresh with `python -m loaders db down --remove-data`."
             ) from error
+
+    def _clear_stale_lock(self) -> None:
+        """Remove a dead postmaster's lock file once its children are gone.
+
+        PostgreSQL does so itself, but takes a killed postmaster that nobody reaped (a container without an init
+        process) for a living one.
+        """
+        lock = self.data / "postmaster.pid"
+        deadline = time.monotonic() + START_SECONDS
+        while lock.exists() and time.monotonic() < deadline:
+            if not any(_works_in(process, self._real_data) for process in psutil.process_iter()):
+                lock.unlink()
+                return
+            time.sleep(0.1)
 
     def _refuse_taken_port(self) -> None:
         with socket.socket() as probe:
@@ -262,6 +280,13 @@ def _account() -> Account | None:
         return Account(name, entry.pw_uid, entry.pw_gid)
     accounts = ", ".join(UNPRIVILEGED_ACCOUNTS)
     raise ServerError(f"PostgreSQL does not run as root, and none of {accounts} exists: create one of them.")
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder)
+    except psutil.Error:
+        return False
 
 
 def _reachable(path: Path) -> bool:

@@ -1,11 +1,15 @@
 -- Each mart accounts for every person of core.
 with
 
+people as (
+    select * from {{ ref('people') }}
+),
+
 expected as (
     select
         count(*) as person_count,
-        count(age) as aged_count
-    from {{ ref('people') }}
+        count(*) filter (where age > 0) as older_count
+    from people
 ),
 
 counted as (
@@ -21,24 +25,23 @@ counted as (
     union all
     select
         'people_quality' as mart_name,
-        max(person_count) as mart_count
+        coalesce(max(person_count), 0) as mart_count
     from {{ ref('people_quality') }}
     union all
-    -- Whoever has an age is older than 0, or is not.
     select
         'people_older_than' as mart_name,
-        older.older_count + count(people.age) + expected.person_count - expected.aged_count as mart_count
-    from {{ ref('people_older_than') }} as older
-    cross join expected
-    left join {{ ref('people') }} as people on older.age >= people.age
-    where older.age = 0
-    group by older.older_count, expected.person_count, expected.aged_count
+        coalesce(max(older_count), 0) as mart_count
+    from {{ ref('people_older_than') }}
 )
 
 select
     counted.mart_name,
     counted.mart_count,
-    expected.person_count
+    expected.person_count,
+    expected.older_count
 from counted
 cross join expected
-where counted.mart_count is distinct from expected.person_count
+where counted.mart_count <> case
+    when counted.mart_name = 'people_older_than' then expected.older_count
+    else expected.person_count
+end

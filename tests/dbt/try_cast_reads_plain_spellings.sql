@@ -24,18 +24,24 @@
     'uuid': {'00000000-0000-0000-0000-000000000001': '00000000-0000-0000-0000-000000000001', 'x': none},
 } %}
 
-{% for type, spellings in cases.items() %}
-    {% set outer_loop = loop %}
-    {% for spelling, expected in spellings.items() %}
-        {{ 'union all' if not (loop.first and outer_loop.first) }}
-        select
-            '{{ type }}' as type_name,
-            spelling,
-            ({{ try_cast('spelling', type) }})::text as actual,
-            {{ "'" ~ expected ~ "'" if expected is not none else 'null' }} as expected
-        from (select '{{ spelling }}'::text as spelling offset 0) as spellings
-        where
-            ({{ try_cast('spelling', type) }})
-            is distinct from {{ "'" ~ expected ~ "'" if expected is not none else 'null' }}::{{ type }}
+with
+
+actual_values as (
+    {% for type, spellings in cases.items() -%}
+    select
+        '{{ type }}' as type_name,
+        spelling,
+        expected::{{ type }}::text as expected,
+        ({{ try_cast('spelling', type) }})::text as actual
+    from (
+        values
+        {% for spelling, expected in spellings.items() -%}
+        ('{{ spelling }}', nullif('{{ expected }}', 'None')){{ ',' if not loop.last }}
+        {% endfor %}
+    ) as spellings (spelling, expected)
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
-{% endfor %}
+)
+
+select * from actual_values
+where actual is distinct from expected

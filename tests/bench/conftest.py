@@ -1,0 +1,71 @@
+"""Three small layers in a fresh database, and a dbt project whose analyses ask them."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from bench.workers import Run
+from loaders.connection import Address, connect
+
+REPOSITORY = Path(__file__).parents[2]
+SQL = {
+    "staging": "select count(*) as older_count from raw_people where age::int > $1",
+    "core": "select count(*) as older_count from people where age > $1",
+    "mart": "select older_count from people_older_than where age = $1 -- a lookup",
+}
+LAYERS = """
+    create table raw_people as select i::text as id, (22 + i * 7 % 44)::text as age from generate_series(1, 2000) as i;
+    create table people as select id::bigint, age::integer from raw_people;
+    create table people_older_than as
+        select age, (select count(*) from people where people.age > ages.age) as older_count
+        from generate_series(0, 150) as ages (age);
+    create unique index on people_older_than (age);
+"""
+
+
+@pytest.fixture
+def layers(address: Address) -> Address:
+    """The address of a fresh database that has a raw table, a core table and a mart that agree."""
+    with connect(address) as connection:
+        connection.execute(LAYERS)
+    return address
+
+
+@pytest.fixture(scope="session")
+def analyses_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dbt project with one benchmark a layer and an analysis that is none."""
+    folder = tmp_path_factory.mktemp("a project")
+    (folder / "analyses").mkdir()
+    (folder / "dbt_project.yml").write_text(
+        dedent("""
+            name: tiny
+            version: "1.0"
+            profile: ingot
+            analysis-paths: [analyses]
+            flags: {send_anonymous_usage_stats: false}
+        """)
+    )
+    (folder / "profiles.yml").write_text((REPOSITORY / "profiles.yml").read_text())
+    (folder / "analyses" / "no_benchmark.sql").write_text("select 1")
+    declared = "analyses:\n"
+    for layer, text in SQL.items():
+        (folder / "analyses" / f"older_{layer}.sql").write_text(text + "\n")
+        declared += dedent(f"""
+            # {layer}
+              - name: older_{layer}
+                config:
+                  meta:
+                    benchmark:
+                      question: older
+                      layer: {layer}
+                      parameters: [{{name: age, type: integer, min: 22, max: 65}}]
+        """)
+    (folder / "analyses" / "_analyses.yml").write_text(declared)
+    return folder
+
+
+@pytest.fixture
+def run(layers: Address) -> Run:
+    """Three connections on two processes at most, a second a row."""
+    return Run(address=layers, driver="asyncpg", connections=3, seconds=1, seed=1)

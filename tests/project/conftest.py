@@ -1,0 +1,107 @@
+"""The dbt project, built for real in a database of the test's own."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from dbt.cli.main import dbtRunner
+
+from loaders.connection import Address, connect
+from loaders.load import LoadOptions, TableLoader, TableReport
+from loaders.progress import Progress
+from loaders.server import LocalServer
+from loaders.sources import read_sources, select_sources
+from tests.conftest import REPOSITORY
+
+PEOPLE_HEADER = "id,name,age,isMarried,city,state,country\n"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a dbt command ended: its exit code and what it said."""
+
+    returncode: int
+    stdout: str
+
+
+class Dbt:
+    """Plain dbt from the repository's root, in this process, its artifacts in a folder of the session's own."""
+
+    def __init__(self, address: Address, folder: Path) -> None:
+        self.address = address
+        self.folder = folder
+
+    def run(self, *arguments: str) -> Done:
+        said: list[str] = []
+        options = ["--project-dir", REPOSITORY, "--profiles-dir", REPOSITORY, "--target-path", self.folder / "target"]
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            # The warnings of dbt's own dependencies; dbt's warnings of this project are in what it says.
+            warnings.simplefilter("ignore")
+            for name, value in self.address.environment.items():
+                patch.setenv(name, value)
+            result = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)]).invoke(
+                ["--quiet", "--log-path", str(self.folder / "logs"), *arguments, *map(str, options)]
+            )
+        code = 0 if result.success else 2 if result.exception else 1
+        return Done(code, "\n".join([*said, str(result.exception or "")]))
+
+    def succeed(self, *arguments: str) -> str:
+        """Run dbt, and see that it ends well and warns of nothing; return what it said."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout
+        assert "WARN" not in done.stdout.replace("WARN=0", ""), done.stdout
+        assert "deprecat" not in done.stdout.lower(), done.stdout
+        return done.stdout
+
+
+class Bronze:
+    """A bronze root of people's files, and the loader run on it."""
+
+    def __init__(self, root: Path, address: Address) -> None:
+        self.root = root
+        self.address = address
+
+    def write_people(self, name: str, persons: Mapping[int, str]) -> Path:
+        """Write a file of persons: by id, the rest of the record from name to country."""
+        path = self.root / "people" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PEOPLE_HEADER + "".join(f"{key},{rest}\n" for key, rest in persons.items()))
+        return path
+
+    def load(self, name: str = "people.persons", **options: int) -> TableReport:
+        [table] = select_sources(read_sources(REPOSITORY), [name])
+        loader = TableLoader(
+            table, root=self.root, address=self.address, options=LoadOptions(**options), progress=Progress()
+        )
+        report = loader.run(lambda _: None)
+        assert report.problems == []
+        return report
+
+
+@pytest.fixture(scope="session")
+def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture
+def address(server: LocalServer, server_version: int) -> Address:
+    """The address of one database for all of the project's tests, emptied: with another, dbt would parse anew."""
+    address = replace(server.address, database="project")
+    with connect(server.address) as connection:
+        connection.execute("drop database if exists project with (force)")
+        connection.execute("create database project")
+    return address
+
+
+@pytest.fixture
+def dbt(address: Address, dbt_folder: Path) -> Dbt:
+    return Dbt(address, dbt_folder)
+
+
+@pytest.fixture
+def bronze(address: Address, tmp_path: Path) -> Bronze:
+    root = tmp_path / "bronze"
+    root.mkdir()
+    return Bronze(root, address)
