@@ -224,11 +224,11 @@ def down(remove_data: bool) -> None:
 @db.command()
 @one_line_errors
 def url() -> None:
-    """Print the database's address, the password masked.
+    """Print the database's address; a password of your own is left to PGPASSWORD.
 
-    Example: python -m loaders db url
+    Example: psql "$(python -m loaders db url)"
     """
-    click.echo(Address.from_environment().url)
+    click.echo(Address.from_environment().psql_url)
 
 
 def _server() -> LocalServer:

@@ -55,6 +55,12 @@ class Address:
         return f"postgresql://{quote(self.user)}:****@{self.host}:{self.port}/{quote(self.database)}"
 
     @property
+    def psql_url(self) -> str:
+        """The address as psql takes it; it holds no password but the local server's, which is no secret."""
+        password = f":{self.password}" if self.password == Address.password else ""
+        return self.url.replace(":****", password)
+
+    @property
     def environment(self) -> dict[str, str]:
         """The PG* variables that name this address, for a child process."""
         return {

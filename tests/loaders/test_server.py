@@ -92,6 +92,8 @@ def test_the_environment_is_libpqs() -> None:
     assert address.environment == named
     assert Address.from_environment({"PGHOST": ""}) == Address()
     assert address.url == "postgresql://u:****@h:1/d"
+    assert address.psql_url == "postgresql://u@h:1/d"
+    assert Address().psql_url == "postgresql://ingot:ingot@127.0.0.1:54329/ingot"
     for port in ("0", "65536", "-1", "x"):
         with pytest.raises(SettingError, match="PGPORT"):
             Address.from_environment({"PGPORT": port})

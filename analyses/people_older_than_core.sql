@@ -1,0 +1,3 @@
+select count(*) as older_count
+from {{ ref('people') }}
+where age > $1

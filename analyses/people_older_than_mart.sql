@@ -1,0 +1,3 @@
+select older_count
+from {{ ref('people_older_than') }}
+where age = $1

@@ -1,0 +1,107 @@
+"""The whole way in one command: server, bronze, load, build, measure; what `make demo` calls."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from bench.benchmarks import dbt_program
+from bench.errors import StepFailed
+from bench.harness import measure
+from bench.measurement import checked_benchmarks, refuse_errors
+from bench.people import generate_people
+from bench.report import closing_lines, console, rows_table
+from bench.workers import Run
+from loaders.connection import Address
+from loaders.server import LocalServer
+
+BRONZE = Path("data/bronze")
+COUNTS = (10, 100, 1000)
+# A key lookup answers a thousand queries in milliseconds: only more of them show its rate.
+MART_COUNT = 100_000
+SECONDS_A_ROW = 3
+CONNECTIONS = 8
+SEED = 1
+
+
+@dataclass
+class Steps:
+    """The demo's steps so far: a heading and the seconds of each."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print a heading, run the body, print its seconds."""
+        click.echo(f"\n== {len(self.seconds) + 1}. {title}")
+        began = time.monotonic()
+        yield
+        self.seconds.append(time.monotonic() - began)
+        click.echo(f"-- {self.seconds[-1]:.1f} s")
+
+
+def run_demo(rows: int) -> None:
+    """Run every step; StepFailed carries the exit code of the first that fails."""
+    address, steps = Address.from_environment(), Steps()
+    with steps.step("Server"):
+        here = LocalServer(Path(".pgdata"), address).up() if address.is_local else f"using {address.url}"
+        click.echo(here)
+    with steps.step(f"Generate {rows:,} people"):
+        click.echo(generate_people(BRONZE / "people", rows=rows, seed=SEED))
+    with steps.step("Load: bronze files to the staging schema"):
+        _run("load", [sys.executable, "-m", "loaders", "load"], address)
+    with steps.step("Build: staging to core to marts"):
+        _run("build", [dbt_program(), "build"], address)
+    with steps.step("Measure: persons older than X, asked of every layer"):
+        _measure(address)
+    click.echo(f"\nIngot's own work: {sum(steps.seconds):.1f} s")
+    click.echo(_farewell(address))
+
+
+def _measure(address: Address) -> None:
+    """Measure all benchmark queries, the marts also with a larger n."""
+    run = Run(address=address, driver="asyncpg", connections=CONNECTIONS, seconds=SECONDS_A_ROW, seed=SEED)
+    rows = []
+    for benchmark in checked_benchmarks([], run):
+        counts = (*COUNTS, MART_COUNT) if benchmark.layer == "mart" else COUNTS
+        rows += measure(benchmark, counts, run)
+    console().print(rows_table(rows, run))
+    for line in closing_lines(rows):
+        click.echo(line)
+    refuse_errors(rows)
+
+
+def _run(step: str, command: list[str], address: Address) -> None:
+    """Run one step's command with its output on the screen; StepFailed names the step."""
+    # What was generated above is what is loaded, wherever BRONZE_ROOT may point.
+    environment = os.environ | address.environment | {"BRONZE_ROOT": str(BRONZE)}
+    sys.stdout.flush()
+    status = subprocess.run(command, env=environment, check=False).returncode
+    if status != 0:
+        raise StepFailed(
+            f"The step {step!r} ended with exit code {status}; its own words are above. Mend that, then run the demo "
+            "again: it goes on from what is done.",
+            status if status > 0 else 128 - status,
+        )
+
+
+def _farewell(address: Address) -> str:
+    """Say how to look around and how to stop; the default password is in profiles.yml, another one only you know."""
+    known = f"PGPASSWORD={address.password} " if address.password == Address().password else ""
+    lines = [
+        "",
+        "Look around:",
+        f"  {known}psql -h {address.host} -p {address.port} -U {address.user} {address.database}",
+        "  . .venv/bin/activate",
+        "  dbt build                                    # build again",
+        "  dbt docs generate --static                   # then open target/static_index.html",
+        "  python -m loaders status                     # the ledger",
+        "  python -m bench queries -n 10 100 1000 --pgbench",
+    ]
+    return "\n".join([*lines, "Stop the server: make down"] if address.is_local else lines)

@@ -1,0 +1,44 @@
+"""The errors that bench/ raises; every message ends in its remedy.
+
+BenchError
+├── ProjectError    dbt cannot compile the project, or an analysis declares its benchmark wrongly
+├── UnknownQuery    a name that no benchmark has
+├── QueryFailed     a benchmark's SQL cannot be prepared or answered
+├── AnswersDiffer   two layers answer the same question differently
+├── ToolError       a program that is needed is missing or failed
+└── StepFailed      a step of the demo ended with a non-zero exit code
+"""
+
+
+class BenchError(Exception):
+    """An expected failure: the command prints its message and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class ProjectError(BenchError):
+    """The dbt project cannot be compiled, or an analysis declares its benchmark wrongly."""
+
+
+class UnknownQuery(BenchError):  # noqa: N818 - named for what happened
+    """No benchmark has this name."""
+
+
+class QueryFailed(BenchError):  # noqa: N818 - named for what happened
+    """A benchmark's SQL cannot be prepared or answered."""
+
+
+class AnswersDiffer(BenchError):  # noqa: N818 - named for what happened
+    """Two layers answer the same question differently."""
+
+
+class ToolError(BenchError):
+    """A program that is needed is missing or failed."""
+
+
+class StepFailed(BenchError):  # noqa: N818 - named for what happened
+    """A step of the demo failed; the exit code is the step's."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

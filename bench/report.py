@@ -1,0 +1,164 @@
+"""What the figures look like: a table, a closing line in words, and JSON with machine and server beside them."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from bench.harness import Row, processes
+from bench.pgbench import Comparison
+from bench.workers import Run
+
+# Without a terminal rich assumes 80 columns and folds the figures.
+WIDTH_WITHOUT_TERMINAL = 140
+SETTINGS = (
+    "shared_buffers", "effective_cache_size", "work_mem", "max_parallel_workers_per_gather", "random_page_cost", "jit",
+    "max_connections", "fsync", "synchronous_commit", "plan_cache_mode",
+)  # fmt: skip
+
+
+def console() -> Console:
+    """Return a console on stdout that is wide enough for the table."""
+    screen = Console()
+    return screen if screen.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
+
+
+def rows_table(rows: Iterable[Row], run: Run) -> Table:
+    """Return the table of measured rows, latencies in ms."""
+    table = Table(title=f"{run.connections} connections, {run.driver}, at most {run.seconds:g} s a row")
+    for heading in ("query", "layer"):
+        table.add_column(heading)
+    for heading in ("n", "done", "seconds", "QPS", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        s = row.summary
+        table.add_row(
+            row.benchmark.name,
+            row.benchmark.layer,
+            "" if row.count is None else f"{row.count:,}",
+            f"{s.done:,}",
+            f"{s.seconds:.3f}",
+            f"{s.qps:,.1f}",
+            *("-" if value is None else f"{value:,.3f}" for value in (s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms)),
+            f"{s.errors:,}",
+        )
+    return table
+
+
+def comparison_line(comparison: Comparison) -> str:
+    """Say how the harness's rate compares with pgbench's, every round shown."""
+    turns = zip(comparison.harness_qps, comparison.pgbench_qps, strict=True)
+    shown = ", ".join(f"{ours:,.0f} / {theirs:,.0f}" for ours, theirs in turns)
+    return (
+        f"{comparison.benchmark.name}: {comparison.ratio:.2f} of pgbench (QPS of harness / pgbench in turns: {shown})"
+    )
+
+
+def closing_lines(rows: Sequence[Row]) -> list[str]:
+    """Say, for each question, what its mart buys over the layers below, by each layer's row with the most answers."""
+    lines = []
+    for question, some in groupby(sorted(rows, key=_question), key=_question):
+        largest: dict[str, Row] = {}
+        for row in some:
+            known = largest.get(row.benchmark.layer)
+            if known is None or row.summary.done >= known.summary.done:
+                largest[row.benchmark.layer] = row
+        mart = largest.pop("mart", None)
+        bought = [
+            f"{mart.summary.qps / row.summary.qps:,.0f} times as many as {layer}"
+            for layer, row in largest.items()
+            if mart is not None and row.summary.qps > 0
+        ]
+        if bought:
+            lines.append(f"{question}: in queries a second, the mart answers {' and '.join(bought)}.")
+    return lines
+
+
+def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) -> dict[str, Any]:
+    """Return everything as JSON's types: date, revision, machine, server, the run, raw numbers."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": _revision(),
+        "machine": {
+            "cpu": _cpu_model(),
+            "cores": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "server": _server(run),
+        "driver": run.driver,
+        "connections": run.connections,
+        "processes": processes(run),
+        "seconds_limit": run.seconds,
+        "seed": run.seed,
+        "rows": [
+            {
+                "query": row.benchmark.name,
+                "question": row.benchmark.question,
+                "layer": row.benchmark.layer,
+                "n": row.count,
+                **asdict(row.summary),
+            }
+            for row in rows
+        ],
+        "pgbench": [
+            {
+                "query": one.benchmark.name,
+                "harness_qps": one.harness_qps,
+                "pgbench_qps": one.pgbench_qps,
+                "ratio": one.ratio,
+            }
+            for one in comparisons
+        ],
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write the figures whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _question(row: Row) -> str:
+    return row.benchmark.question
+
+
+def _server(run: Run) -> dict[str, Any]:
+    with psycopg.connect(run.address.conninfo) as connection:
+        shown = connection.execute(
+            "select name, current_setting(name) from pg_settings where name = any(%s) order by name", [list(SETTINGS)]
+        ).fetchall()
+        version = connection.execute("select version()").fetchone()
+    return {"version": version[0] if version else None, "settings": dict(shown)}
+
+
+def _cpu_model() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _revision() -> str | None:
+    """Return git's name for the checked-out commit, or None outside a repository or without git."""
+    try:
+        ended = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whichever git the user has
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return None
+    return ended.stdout.strip() or None if ended.returncode == 0 else None

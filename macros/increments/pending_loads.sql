@@ -1,0 +1,70 @@
+{#
+    Render the predicate that picks the loads that this model has yet to read, as a literal list decided once a run.
+    A literal, because a subquery or a max() watermark loses loads that commit late and cannot prune; and because
+    mark_applied then records the very list that was read, out of the compiled SQL.
+
+    On a first build or a full refresh these are all complete loads of the table. On an increment they are the complete
+    ones from the oldest pending on: loads can complete out of order, and reading the later ones again lets the newest
+    version of a key win inside the delta. So an older version never overwrites a newer one, without a version in core.
+#}
+{% macro pending_loads(source_name, table_name) %}
+    {# `dbt compile` and the linter work without a ledger; a run has been stopped by require_ledger. #}
+    {% if not execute or not has_ledger() %}
+        {{ return('false') }}
+    {% endif %}
+
+    {% set raw_table = raw_table_of(source_name, table_name) %}
+    {% set complete %}
+        select load_id from ops.loads where table_name = '{{ raw_table }}' and status = 'complete'
+    {% endset %}
+    {% if is_incremental() %}
+        {% do warn_of_discarded_loads(raw_table) %}
+        {% set scope = 'pending' %}
+        {% set wanted %}
+            {{ complete }} and load_id >= (
+                select min(load_id)
+                from ({{ complete }}) as complete_loads
+                where load_id not in (
+                    select load_id from ops.applied_loads where model = '{{ this.schema }}.{{ this.identifier }}'
+                )
+            )
+        {% endset %}
+    {% else %}
+        {% set scope = 'all' %}
+        {% set wanted = complete %}
+    {% endif %}
+
+    {% set load_ids = run_query(wanted ~ ' order by load_id').columns[0].values() | join(',') %}
+    {% set predicate = "_load_id = any('{" ~ load_ids ~ "}'::integer[])" if load_ids else 'false' %}
+    {{ return(predicate ~ ' /* ' ~ scope ~ ' loads of ' ~ raw_table ~ ': {' ~ load_ids ~ '} */') }}
+{% endmacro %}
+
+
+{# From the graph, not through source(): core depends on the staging view, not on the source. #}
+{% macro raw_table_of(source_name, table_name) %}
+    {% for node in graph.sources.values() if node.source_name == source_name and node.name == table_name %}
+        {{ return(node.identifier) }}
+    {% endfor %}
+    {{ exceptions.raise_compiler_error(
+        "pending_loads: there is no source '" ~ source_name ~ "." ~ table_name ~ "': name one that a _sources.yml declares."
+    ) }}
+{% endmacro %}
+
+
+{% macro warn_of_discarded_loads(raw_table) %}
+    {% set model_name = this.schema ~ '.' ~ this.identifier %}
+    {% set discarded %}
+        select load_id
+        from ops.applied_loads
+        inner join ops.loads using (load_id)
+        where model = '{{ model_name }}' and table_name = '{{ raw_table }}' and status <> 'complete'
+        order by load_id
+    {% endset %}
+    {% set load_ids = run_query(discarded).columns[0].values() | join(', ') %}
+    {% if load_ids %}
+        {% do exceptions.warn(
+            model_name ~ ' still holds rows of loads that were discarded since (' ~ load_ids ~ '): run `dbt run '
+            ~ '--full-refresh --select ' ~ this.identifier ~ '`.'
+        ) %}
+    {% endif %}
+{% endmacro %}

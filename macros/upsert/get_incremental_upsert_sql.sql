@@ -1,0 +1,50 @@
+{#
+    The incremental strategy `upsert`: insert the delta's new keys, update the keys of which a column differs, and leave
+    alone every other row. dbt finds the macro by its name.
+#}
+{% macro get_incremental_upsert_sql(arg_dict) %}
+    {{ return(adapter.dispatch('get_incremental_upsert_sql', 'ingot')(arg_dict)) }}
+{% endmacro %}
+
+
+{% macro postgres__get_incremental_upsert_sql(arg_dict) %}
+    {% set table = arg_dict['target_relation'] %}
+    {% set keys = upsert_keys(table, arg_dict['unique_key']) %}
+    {% set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
+
+    {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
+    {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
+
+    {# The delta is a temporary table, which nothing else analyzes: without this the join below is a guess. #}
+    analyze {{ arg_dict['temp_relation'] }};
+
+    {# Unchanged rows are dropped beforehand: `on conflict ... where` would lock them, and so write them, all the same. #}
+    insert into {{ table }} as kept ({{ quoted_list(columns) }})
+    select {{ quoted_list(columns) }}
+    from {{ arg_dict['temp_relation'] }} as delta
+    where not exists (
+        select from {{ table }} as kept
+        where
+            ({{ quoted_list(keys, 'kept') }}) = ({{ quoted_list(keys, 'delta') }})
+            {%- if compared %}
+            and ({{ quoted_list(compared, 'kept') }}) is not distinct from ({{ quoted_list(compared, 'delta') }})
+            {%- endif %}
+    )
+    on conflict ({{ quoted_list(keys) }})
+    {%- if compared %}
+    do update set
+        {%- for column in moved %}
+        {{ adapter.quote(column) }} = excluded.{{ adapter.quote(column) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    where ({{ quoted_list(compared, 'kept') }}) is distinct from ({{ quoted_list(compared, 'excluded') }})
+    {%- else %}
+    do nothing
+    {%- endif %};
+{% endmacro %}
+
+
+{% macro quoted_list(columns, qualifier=none) -%}
+    {%- for column in columns -%}
+        {{ qualifier ~ '.' if qualifier }}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
