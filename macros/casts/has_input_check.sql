@@ -1,6 +1,7 @@
 {#
-    Return whether the server has pg_input_is_valid (PostgreSQL 16 and later); before a connection, assume so.
-    Asked once a run and kept in `graph`, the one dictionary that all nodes share: a question takes 8 ms a cast.
+    Return whether the server has pg_input_is_valid (PostgreSQL 16 and later); before a
+    connection, assume so. Asked once a run and kept in `graph`, the one dictionary that all
+    nodes share: a question takes 8 ms a cast.
 #}
 {% macro has_input_check() %}
     {% if not execute %}

@@ -1,19 +1,25 @@
 {#
-    Render the condition that `expression` is spelled plainly for `type`. PostgreSQL also reads '1_000', '0x1F' and ' 7 '
-    as integers, 'tr' as true, and 'now', 'infinity' and 'July-05-24' as dates: other engines do not, nor should data.
+    Render the condition that `expression` is spelled plainly for `type`. PostgreSQL also reads
+    '1_000', '0x1F' and ' 7 ' as integers, 'tr' as true, and 'now', 'infinity' and 'July-05-24'
+    as dates: other engines do not, nor should data.
 
-    Of 1,000,000 ages, the input check and the cast take 50 ms; a regular expression or translate() on top 190 to 250.
-    Printing the integer back and comparing takes 80, so the pattern is left to what fails that ('007', '+7').
+    Of 1,000,000 ages, the input check and the cast take 50 ms; a regular expression or
+    translate() on top 190 to 250. Printing the integer back and comparing takes 80, so the
+    pattern is left to what fails that ('007', '+7').
 #}
 {% macro plain_spelling(expression, type) -%}
     {%- if type in ('smallint', 'integer', 'bigint') -%}
-        {%- if has_input_check() -%} {{ expression }} = {{ expression }}::{{ type }}::text or {% endif -%}
+        {%- if has_input_check() -%}
+            {{ expression }} = {{ expression }}::{{ type }}::text or{{ ' ' }}
+        {%- endif -%}
         {{ expression }} !~ '[^-+0-9]'
     {%- elif type in ('numeric', 'real', 'double precision') -%}
         {{ expression }} !~ '[^-+.eE0-9]'
     {%- elif type == 'boolean' -%}
         {{ expression }} in ('true', 'false')
-        or lower({{ expression }}) in ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', 'on', 'off', '1', '0')
+        or lower({{ expression }}) in (
+            'true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', 'on', 'off', '1', '0'
+        )
     {%- elif type == 'date' -%}
         {{ expression }} ~ '^\d{4}-\d{2}-\d{2}$'
     {%- elif type in ('timestamp', 'timestamptz') -%}
@@ -22,7 +28,8 @@
         true
     {%- else -%}
         {{ exceptions.raise_compiler_error(
-            "try_cast does not know the type '" ~ type ~ "': give its plain spelling in macros/casts/plain_spelling.sql."
+            "try_cast does not know the type '" ~ type
+            ~ "': give its plain spelling in macros/casts/plain_spelling.sql."
         ) }}
     {%- endif -%}
 {%- endmacro %}

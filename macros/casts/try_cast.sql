@@ -1,11 +1,13 @@
 {#
-    Render `expression` (text) cast to `type`, or NULL where it is no plain spelling of one; never an error.
-    The cast is written in line, so that a query over a staging view pays only for the columns that it reads.
+    Render `expression` (text) cast to `type`, or NULL where it is no plain spelling of one;
+    never an error. The cast is written in line, so that a query over a staging view pays only
+    for the columns that it reads.
 #}
 {% macro try_cast(expression, type) -%}
     {%- if '(' in type -%}
         {{ exceptions.raise_compiler_error(
-            "try_cast takes a type without a modifier, not '" ~ type ~ "': cast to '" ~ type.split('(')[0] ~ "', then round."
+            "try_cast takes a type without a modifier, not '" ~ type ~ "': cast to '"
+            ~ type.split('(')[0] ~ "', then round."
         ) }}
     {%- endif -%}
     {{ adapter.dispatch('try_cast', 'ingot')(expression, type) }}
@@ -17,7 +19,9 @@
     {%- if type == 'boolean' -%}
         case when {{ plain }} then {{ expression }}::boolean end
     {%- elif not has_input_check() -%}
-        case when {{ plain }} then {{ target.schema }}.try_cast({{ expression }}, null::{{ type }}) end
+        case when {{ plain }}
+            then {{ target.schema }}.try_cast({{ expression }}, null::{{ type }})
+        end
     {%- else -%}
         case when pg_input_is_valid({{ expression }}, '{{ type }}')
             then case when {{ plain }} then {{ expression }}::{{ type }} end

@@ -1,14 +1,16 @@
 {#
-    Render the predicate that picks the loads that this model has yet to read, as a literal list decided once a run.
-    A literal, because a subquery or a max() watermark loses loads that commit late and cannot prune; and because
-    mark_applied then records the very list that was read, out of the compiled SQL.
+    Render the predicate that picks the loads that this model has yet to read, as a literal list
+    decided once a run. A literal, because a subquery or a max() watermark loses loads that
+    commit late and cannot prune; and because mark_applied then records the very list that was
+    read, out of the compiled SQL.
 
-    On a first build or a full refresh these are all complete loads of the table. On an increment they are the complete
-    ones from the oldest pending on: loads can complete out of order, and reading the later ones again lets the newest
-    version of a key win inside the delta. So an older version never overwrites a newer one, without a version in core.
+    On a first build or a full refresh these are all complete loads of the table. On an
+    increment they are the complete ones from the oldest pending on: loads can complete out of
+    order, and reading the later ones again lets the newest version of a key win inside the
+    delta. So an older version never overwrites a newer one, without a version in core.
 #}
 {% macro pending_loads(source_name, table_name) %}
-    {# `dbt compile` and the linter work without a ledger; a run has been stopped by require_ledger. #}
+    {# `dbt compile` and the linter need no ledger; a run was stopped by require_ledger. #}
     {% if not execute or not has_ledger() %}
         {{ return('false') }}
     {% endif %}
@@ -25,7 +27,9 @@
                 select min(load_id)
                 from ({{ complete }}) as complete_loads
                 where load_id not in (
-                    select load_id from ops.applied_loads where model = '{{ this.schema }}.{{ this.identifier }}'
+                    select load_id
+                    from ops.applied_loads
+                    where model = '{{ this.schema }}.{{ this.identifier }}'
                 )
             )
         {% endset %}
@@ -42,11 +46,13 @@
 
 {# From the graph, not through source(): core depends on the staging view, not on the source. #}
 {% macro raw_table_of(source_name, table_name) %}
-    {% for node in graph.sources.values() if node.source_name == source_name and node.name == table_name %}
-        {{ return(node.identifier) }}
+    {% set tables = graph.sources.values() | selectattr('source_name', 'equalto', source_name) %}
+    {% for table in tables if table.name == table_name %}
+        {{ return(table.identifier) }}
     {% endfor %}
     {{ exceptions.raise_compiler_error(
-        "pending_loads: there is no source '" ~ source_name ~ "." ~ table_name ~ "': name one that a _sources.yml declares."
+        "pending_loads: there is no source '" ~ source_name ~ "." ~ table_name
+        ~ "': name one that a _sources.yml declares."
     ) }}
 {% endmacro %}
 
@@ -63,8 +69,8 @@
     {% set load_ids = run_query(discarded).columns[0].values() | join(', ') %}
     {% if load_ids %}
         {% do exceptions.warn(
-            model_name ~ ' still holds rows of loads that were discarded since (' ~ load_ids ~ '): run `dbt run '
-            ~ '--full-refresh --select ' ~ this.identifier ~ '`.'
+            model_name ~ ' still holds rows of loads that were discarded since (' ~ load_ids
+            ~ '): run `dbt run --full-refresh --select ' ~ this.identifier ~ '`.'
         ) %}
     {% endif %}
 {% endmacro %}

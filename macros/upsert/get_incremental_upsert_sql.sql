@@ -1,6 +1,6 @@
 {#
-    The incremental strategy `upsert`: insert the delta's new keys, update the keys of which a column differs, and leave
-    alone every other row. dbt finds the macro by its name.
+    The incremental strategy `upsert`: insert the delta's new keys, update the keys of which a
+    column differs, and leave alone every other row. dbt finds the macro by its name.
 #}
 {% macro get_incremental_upsert_sql(arg_dict) %}
     {{ return(adapter.dispatch('get_incremental_upsert_sql', 'ingot')(arg_dict)) }}
@@ -15,10 +15,10 @@
     {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
     {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
 
-    {# The delta is a temporary table, which nothing else analyzes: without this the join below is a guess. #}
+    {# Nothing else analyzes a temporary table: without this the join below is a guess. #}
     analyze {{ arg_dict['temp_relation'] }};
 
-    {# Unchanged rows are dropped beforehand: `on conflict ... where` would lock them, and so write them, all the same. #}
+    {# Unchanged rows are dropped here: `on conflict ... where` would lock, so write, them all. #}
     insert into {{ table }} as kept ({{ quoted_list(columns) }})
     select {{ quoted_list(columns) }}
     from {{ arg_dict['temp_relation'] }} as delta
@@ -27,7 +27,8 @@
         where
             ({{ quoted_list(keys, 'kept') }}) = ({{ quoted_list(keys, 'delta') }})
             {%- if compared %}
-            and ({{ quoted_list(compared, 'kept') }}) is not distinct from ({{ quoted_list(compared, 'delta') }})
+            and ({{ quoted_list(compared, 'kept') }})
+                is not distinct from ({{ quoted_list(compared, 'delta') }})
             {%- endif %}
     )
     on conflict ({{ quoted_list(keys) }})
@@ -36,7 +37,9 @@
         {%- for column in moved %}
         {{ adapter.quote(column) }} = excluded.{{ adapter.quote(column) }}{{ ',' if not loop.last }}
         {%- endfor %}
-    where ({{ quoted_list(compared, 'kept') }}) is distinct from ({{ quoted_list(compared, 'excluded') }})
+    where
+        ({{ quoted_list(compared, 'kept') }})
+        is distinct from ({{ quoted_list(compared, 'excluded') }})
     {%- else %}
     do nothing
     {%- endif %};

@@ -1,4 +1,7 @@
-{# Return the columns of `unique_key` as a list, having checked that the table can tell a conflict on exactly these. #}
+{#
+    Return the columns of `unique_key` as a list, having checked that the table can tell a
+    conflict on exactly these.
+#}
 {% macro upsert_keys(table, unique_key) %}
     {% if not unique_key %}
         {{ exceptions.raise_compiler_error(
@@ -22,8 +25,9 @@
     {% endset %}
     {% if execute and run_query(indexes).rows | length == 0 %}
         {{ exceptions.raise_compiler_error(
-            table ~ ' has no unique index on exactly (' ~ keys | join(', ') ~ '): set `indexes: [{columns: ['
-            ~ keys | join(', ') ~ '], unique: true}]` in its config and run `dbt run --full-refresh --select '
+            table ~ ' has no unique index on exactly (' ~ keys | join(', ')
+            ~ '): set `indexes: [{columns: [' ~ keys | join(', ')
+            ~ '], unique: true}]` in its config and run `dbt run --full-refresh --select '
             ~ this.identifier ~ '`.'
         ) }}
     {% endif %}

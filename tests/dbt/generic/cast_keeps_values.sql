@@ -1,4 +1,4 @@
-{# The values of `raw_column`, the text that `column_name` was cast from, that the cast has made NULL; and how many. #}
+{# Count the values of `raw_column`, which `column_name` was cast from, that the cast made NULL. #}
 {% test cast_keeps_values(model, column_name, raw_table, raw_column) %}
     {{ config(fail_calc='coalesce(sum(lost_count), 0)') }}
 
