@@ -4,19 +4,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROWS ?= 1000000
 
-.PHONY: demo test lint up down clean lock
+.PHONY: demo test lint python-lint up down clean lock
 
 demo: .venv/installed
 	$(BIN)/python -m bench demo --rows $(ROWS)
 
-test: .venv/installed lint
+test: python-lint
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: .venv/installed
+lint: python-lint
+	$(BIN)/python -m pytest --quiet tests/project/test_lint.py
+
+python-lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m tests.lint_sql
 
 up: .venv/installed
 	$(BIN)/python -m loaders db up
