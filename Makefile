@@ -38,4 +38,4 @@ clean: .venv/installed
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python -m uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+	    --generate-hashes --no-strip-extras --no-header --no-emit-index-url --output-file requirements.lock
