@@ -44,8 +44,8 @@ async def open_asyncpg(address: Address, benchmark: Benchmark) -> Session:
     except BaseException:
         connection.terminate()
         raise
-    # What statement.fetch calls, without the checks around it: 10 to 15 % of the client's time a query. asyncpg is pinned
-    # to a minor version for this. No limit on rows: a query with one gets no parallel workers.
+    # What statement.fetch calls, without the checks around it: 10 to 15 % of the client's time a query. asyncpg is
+    # pinned to a minor version for this. No limit on rows: a query with one gets no parallel workers.
     execute = connection._protocol.bind_execute
 
     def ask(*arguments: int) -> Awaitable[Any]:
