@@ -49,7 +49,7 @@ async def open_asyncpg(address: Address, benchmark: Benchmark) -> Session:
     execute = connection._protocol.bind_execute
 
     def ask(*arguments: int) -> Awaitable[Any]:
-        return execute(statement._state, arguments, "", 0, True, None)  # type: ignore[no-any-return]
+        return execute(statement._state, arguments, "", 0, False, None)  # type: ignore[no-any-return]
 
     return Session(ask, connection.is_closed, connection.close)
 

@@ -254,6 +254,8 @@ def _say_loaded(result: LoadResult) -> None:
 def _say_report(report: TableReport, *, named: bool, pattern: str) -> None:
     for load_id in report.undone:
         click.echo(f"{report.source}: load {load_id} had been interrupted: undone", err=True)
+    for load_id in report.lost:
+        click.echo(f"{report.source}: load {load_id} was lost in a crash of the server: its files land again", err=True)
     for problem in report.problems:
         click.echo(f"error: {problem}", err=True)
     if report.found == 0:
@@ -276,6 +278,8 @@ def _as_data(report: TableReport) -> dict[str, Any]:
         "files_skipped": report.skipped,
         "files_pending": report.pending,
         "loads_undone": report.undone,
+        "loads_lost": report.lost,
+        "retries": report.retries,
         "loads": loads,
         "problems": [str(problem) for problem in report.problems],
     }

@@ -81,15 +81,15 @@ def connect(address: Address, *, application_name: str = "ingot") -> psycopg.Con
 
 
 def _reason(error: psycopg.OperationalError) -> str:
-    """Return the last line of what libpq said, as a sentence."""
+    """Return the first line of what libpq said, as a sentence; the next ones are hints."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") + "." if lines else "no connection."
+    return lines[0].rstrip(".") + "." if lines else "no connection."
 
 
 def _remedy(address: Address, said: str) -> str:
     # libpq gives no SQLSTATE for a connection that was never made: its text only chooses the advice.
     if "authentication" in said or "password" in said:
-        return "Set PGUSER and PGPASSWORD to a role that may log in."
+        return "Set PGUSER and PGPASSWORD to a role that may log in there."
     if "does not exist" in said:
         return "Set PGDATABASE and PGUSER to ones that exist, or create them."
     if address.is_local:

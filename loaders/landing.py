@@ -6,7 +6,7 @@ there is no queue that could grow.
 """
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -88,6 +88,45 @@ class _Segment:
     block: Block
 
 
+class _Feed:
+    """What one worker lands, read one piece ahead.
+
+    The piece behind a COPY's last is cut before that COPY ends, while the server still works on what it was sent.
+    """
+
+    def __init__(self, take_file: Callable[[], _OpenFile | None], progress: Progress) -> None:
+        self._take_file = take_file
+        self._progress = progress
+        self._held: _OpenFile | None = None
+        self.ahead: tuple[LandingFile, Block | BadRecord] | None = None
+        self.advance()
+
+    def advance(self) -> None:
+        """Read the next piece, of the file at hand or of another."""
+        while (held := self._held or self._take_file()) is not None:
+            piece = held.next()
+            if piece is not None:
+                content, stored_bytes = piece
+                self._progress.advance(stored_bytes)
+                self._held, self.ahead = held, (held.landing, content)
+                return
+            held.landing.file.check_unchanged()
+            self._held = None
+        self.ahead = None
+
+    def blocks(self, sent: list[_Segment]) -> Iterator[_Segment]:
+        """Yield the blocks of one COPY, of one file or of several with equal columns; they are kept in `sent`."""
+        size = 0
+        while size < COPY_BYTES and self.ahead is not None:
+            landing, content = self.ahead
+            if isinstance(content, BadRecord) or (sent and landing.statement != sent[0].landing.statement):
+                return
+            sent.append(_Segment(landing, content))
+            yield sent[-1]
+            size += len(content.data)
+            self.advance()
+
+
 class Landing:
     """Copy the files of one load; `run` returns when every record is landed or rejected."""
 
@@ -150,12 +189,14 @@ class Landing:
                 hold_load(connection, self._load_id)
                 # Nothing waits for these commits: the one that completes the load is synchronous, and flushes them.
                 connection.execute("set synchronous_commit = off")
-                held: _OpenFile | None = None
-                while not self._stop.is_set():
-                    segments, held = self._next_batch(connection, held)
-                    if not segments:
-                        return
-                    self._copy(connection, segments)
+                feed = _Feed(self._take_file, self._progress)
+                while feed.ahead is not None and not self._stop.is_set():
+                    landing, content = feed.ahead
+                    if isinstance(content, BadRecord):
+                        self._reject(connection, landing, content, None)
+                        feed.advance()
+                    else:
+                        self._copy(connection, landing, feed)
         except BaseException as error:
             with self._lock:
                 self._error = self._error or error
@@ -168,30 +209,6 @@ class Landing:
             if not connection.closed:
                 connection.cancel_safe(timeout=CANCEL_SECONDS)
 
-    def _next_batch(
-        self, connection: psycopg.Connection, held: _OpenFile | None
-    ) -> tuple[list[_Segment], _OpenFile | None]:
-        """Return blocks for one COPY, of one file or of several with equal columns, and the file to go on with."""
-        segments: list[_Segment] = []
-        size = 0
-        while size < COPY_BYTES and not self._stop.is_set():
-            held = held or self._take_file()
-            if held is None or (segments and held.landing.statement != segments[0].landing.statement):
-                break
-            piece = held.next()
-            if piece is None:
-                held.landing.file.check_unchanged()
-                held = None
-                continue
-            content, stored_bytes = piece
-            self._progress.advance(stored_bytes)
-            if isinstance(content, BadRecord):
-                self._reject(connection, held.landing, content, None)
-            else:
-                segments.append(_Segment(held.landing, content))
-                size += len(content.data)
-        return segments, held
-
     def _take_file(self) -> _OpenFile | None:
         with self._lock:
             if self._unopened:
@@ -200,10 +217,11 @@ class Landing:
             self._open = [file for file in self._open if not file.exhausted]
             return self._open[0] if self._open else None
 
-    def _copy(self, connection: psycopg.Connection, segments: Sequence[_Segment]) -> None:
-        """Copy the segments in one COPY; where it refuses a record, find that record and land the others."""
+    def _copy(self, connection: psycopg.Connection, landing: LandingFile, feed: _Feed) -> None:
+        """Copy the feed's next blocks in one COPY; where it refuses a record, find that record and land the others."""
+        segments: list[_Segment] = []
         try:
-            self._send(connection, segments)
+            self._send(connection, landing, feed.blocks(segments))
         except psycopg.Error as error:
             if not _blames_data(error):
                 raise
@@ -220,7 +238,7 @@ class Landing:
         while pending:
             block = pending.pop()
             try:
-                self._send(connection, [_Segment(landing, with_plain_line_ends(block, landing.quote))])
+                self._send(connection, landing, [_Segment(landing, with_plain_line_ends(block, landing.quote))])
             except psycopg.Error as error:
                 if not _blames_data(error):
                     raise
@@ -234,13 +252,14 @@ class Landing:
             else:
                 self._landed(landing, block.records)
 
-    def _send(self, connection: psycopg.Connection, segments: Sequence[_Segment]) -> None:
+    def _send(self, connection: psycopg.Connection, landing: LandingFile, segments: Iterable[_Segment]) -> None:
         """Run one COPY, which is one transaction, and check that it landed as many rows as records were sent."""
-        landing, records = segments[0].landing, sum(segment.block.records for segment in segments)
+        records = 0
         with connection.cursor() as cursor:
             with cursor.copy(landing.statement) as copy:
                 for segment in segments:
                     copy.write(segment.landing.with_lineage(segment.block))
+                    records += segment.block.records
             if cursor.rowcount != records:
                 raise LoadError(
                     f"{self._table}: {landing.file.path}: {records} records were sent and {cursor.rowcount} rows "

@@ -151,13 +151,13 @@ class Ledger:
         )
         return [FileIdentity(path=p, hive_keys=h, bytes=b, modified_ns=m, digest=d) for p, h, b, m, d in rows]
 
-    def claim(self, table: RawTable, files: Sequence[FileIdentity]) -> Claim | None:
+    def claim(self, table: RawTable, files: Sequence[FileIdentity], *, is_unlogged: bool) -> Claim | None:
         """Commit a started load of those of the files that nobody else claimed, and lock it; None if all were taken.
 
         File ids follow the order of `files`.
         """
         with self._connection.transaction():
-            load_id = self._insert_load(table, files)
+            load_id = self._insert_load(table, files, is_unlogged=is_unlogged)
             rows = self._connection.execute(
                 """
                 insert into ops.files (load_id, table_name, path, hive_keys, bytes, modified_ns, digest)
@@ -189,10 +189,20 @@ class Ledger:
             return Claim(load_id=load_id, file_ids={row[0]: row[1] for row in rows})
         return None
 
-    def _insert_load(self, table: RawTable, files: Sequence[FileIdentity]) -> int:
+    def _insert_load(self, table: RawTable, files: Sequence[FileIdentity], *, is_unlogged: bool) -> int:
         row = self._connection.execute(
-            "insert into ops.loads (table_name, files, bytes, loader) values (%s, %s, %s, %s) returning load_id",
-            [table.name, len(files), sum(file.bytes for file in files), f"{socket.gethostname()}:{os.getpid()}"],
+            """
+            insert into ops.loads (table_name, files, bytes, loader, epoch)
+            select %s, %s, %s, %s, case when %s then (select epoch from ops.unlogged_epoch) end
+            returning load_id
+            """,
+            [
+                table.name,
+                len(files),
+                sum(file.bytes for file in files),
+                f"{socket.gethostname()}:{os.getpid()}",
+                is_unlogged,
+            ],
         ).fetchone()
         assert row is not None  # noqa: S101 - insert .. returning returns a row or raises
         return int(row[0])
@@ -215,11 +225,12 @@ class Ledger:
                 """
                 update ops.loads set status = 'complete', finished_at = clock_timestamp(), records = %s, rejected = %s
                 where load_id = %s and status = 'started'
+                    and (epoch is null or epoch in (select unlogged_epoch.epoch from ops.unlogged_epoch))
                 """,
                 [sum(c.records for c in counts), sum(c.rejected for c in counts), load_id],
             )
             if done.rowcount != 1:
-                raise LoadError(f"load {load_id} is no longer started: somebody undid it. Load again.")
+                raise LoadError(f"load {load_id} was undone, or a crash emptied its unlogged table. Load again.")
         release_load(self._connection, load_id)
 
     def undo(self, table: RawTable, load_id: int, status: LoadStatus, error: str) -> int:
@@ -253,6 +264,16 @@ class Ledger:
             finally:
                 self._connection.execute("select pg_advisory_unlock(%s, %s)", [LOCK_LOAD, load_id])
         return undone
+
+    def discard_lost(self, table: RawTable) -> list[int]:
+        """Discard the loads whose rows a crash of the server has emptied, so that they land again; return their ids."""
+        with self._connection.transaction():
+            rows = self._connection.execute(
+                "select load_id from ops.lost_loads where table_name = %s order by load_id", [table.name]
+            ).fetchall()
+            for (load_id,) in rows:
+                self._end(load_id, "discarded", "lost in a crash of the server: its table is unlogged")
+        return [load_id for (load_id,) in rows]
 
     def discard_all(self, table: RawTable) -> None:
         """Truncate the raw table and discard every complete load of it, in one transaction."""

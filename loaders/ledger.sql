@@ -13,11 +13,26 @@ create table if not exists ops.loads (
     records bigint,
     rejected bigint,
     error text,
-    loader text not null
+    loader text not null,
+    epoch uuid
 );
 comment on table ops.loads is 'One row per load: one batch of files into one raw table.';
 -- Every query of a staging view asks for the loads that are not complete: few.
 create index if not exists loads_not_complete on ops.loads (table_name, load_id) where status <> 'complete';
+
+-- A crash of the server empties every unlogged table, this one too: a load whose epoch is not the one here has lost its
+-- rows. The loader puts a new epoch here when it finds none.
+create unlogged table if not exists ops.unlogged_epoch (epoch uuid not null);
+comment on table ops.unlogged_epoch is 'One row: the time since the last crash of the server, by a random name.';
+insert into ops.unlogged_epoch (epoch)
+select gen_random_uuid()
+where not exists (select from ops.unlogged_epoch);
+
+create or replace view ops.lost_loads as
+select *
+from ops.loads
+where status = 'complete' and epoch is not null and epoch not in (select unlogged_epoch.epoch from ops.unlogged_epoch);
+comment on view ops.lost_loads is 'One row per complete load of an unlogged raw table whose rows a crash has emptied.';
 
 create table if not exists ops.files (
     file_id integer generated always as identity primary key,

@@ -1,5 +1,6 @@
 """A load from end to end: new files found, claimed, landed, made complete, or undone."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -8,16 +9,24 @@ from itertools import islice
 from pathlib import Path
 
 import psycopg
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from loaders.blocks import BlockReader
 from loaders.bronze import BronzeFile, list_files
 from loaders.connection import Address, connect
-from loaders.errors import FileError, LoaderError, LoadError
+from loaders.errors import FileError, LoaderError, LoadError, ServerError
 from loaders.landing import Landing, LandingFile
 from loaders.ledger import Claim, FileIdentity, Ledger, RawTable
 from loaders.progress import Progress
 from loaders.raw_table import columns_of, copy_statement, create_or_widen, delimiter, raw_table, record_quote
 from loaders.sources import SourceTable
+
+# What "come back later" looks like: connection lost (08), shutdown or start (57P), read-only while failing over, too
+# many connections, and a transaction that lost to another (40001, 40P01).
+TEMPORARY_CLASSES = ("08",)
+TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
+ATTEMPTS = 8
+MAX_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,8 @@ class TableReport:
     skipped: int = 0
     pending: list[str] = field(default_factory=list)
     undone: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
     problems: list[LoaderError] = field(default_factory=list)
 
 
@@ -82,6 +93,8 @@ class TableLoader:
         self._address = address
         self._options = options
         self._progress = progress
+        self._must_truncate = options.full_refresh
+        self._has_connected = False
 
     def pending(self) -> TableReport:
         """Say which files a load would land, and land none."""
@@ -93,15 +106,34 @@ class TableLoader:
         return report
 
     def run(self, on_load: Callable[[LoadResult], None]) -> TableReport:
-        """Land every new file, in loads of `batch_files`; `on_load` hears of each load as it completes."""
+        """Land every new file, in loads of `batch_files`; `on_load` hears of each load as it completes.
+
+        What fails for a reason that passes is done again, from its leftovers on: a load whole, after it was undone.
+        """
         report = TableReport(self._source.name)
+        for attempt in Retrying(
+            retry=retry_if_exception(self._passes),
+            wait=wait_random_exponential(multiplier=0.5, max=MAX_WAIT_SECONDS),
+            stop=stop_after_attempt(ATTEMPTS),
+            before_sleep=lambda state: self._say_retry(report, state),
+            reraise=True,
+        ):
+            with attempt:
+                self._run_once(report, on_load)
+        return report
+
+    def _run_once(self, report: TableReport, on_load: Callable[[LoadResult], None]) -> None:
+        report.found = report.skipped = 0
         with connect(self._address) as connection:
+            self._has_connected = True
             ledger = Ledger(connection)
             ledger.create()
-            with ledger.use_table(self._table, alone=self._options.full_refresh):
-                report.undone = ledger.undo_interrupted(self._table)
-                if self._options.full_refresh:
+            with ledger.use_table(self._table, alone=self._must_truncate):
+                report.undone += ledger.undo_interrupted(self._table)
+                report.lost += ledger.discard_lost(self._table)
+                if self._must_truncate:
                     ledger.discard_all(self._table)
+                    self._must_truncate = False
                 with ledger.exclusive_ddl():
                     create_or_widen(connection, self._source, ())
                 new = self._new_files(ledger.known_files(self._table), report)
@@ -114,7 +146,23 @@ class TableLoader:
                         if result is not None:
                             report.loads.append(result)
                             on_load(result)
-        return report
+
+    def _passes(self, error: BaseException) -> bool:
+        """Tell whether to try again: a server that was reached and then was gone, restarting, full or in a deadlock."""
+        if isinstance(error, ServerError):
+            return self._has_connected
+        if not isinstance(error, psycopg.Error):
+            return False
+        # libpq gives no SQLSTATE where the connection broke.
+        state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")
+        return state in TEMPORARY_STATES or state[:2] in TEMPORARY_CLASSES or state[:3] == "57P"
+
+    def _say_retry(self, report: TableReport, state: RetryCallState) -> None:
+        wait = 0.0 if state.next_action is None else state.next_action.sleep
+        error = None if state.outcome is None else state.outcome.exception()
+        reason = " ".join(str(error).split())
+        report.retries.append(reason)
+        print(f"{self._source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
 
     def _new_files(self, known: Sequence[FileIdentity], report: TableReport) -> Iterator[_NewFile]:
         """Yield the files whose content is not known; those that cannot be read become problems of the report."""
@@ -159,7 +207,7 @@ class TableLoader:
         columns = list(dict.fromkeys(column for new in batch for column in new.columns))
         with ledger.exclusive_ddl():
             create_or_widen(connection, self._source, columns)
-        claim = ledger.claim(self._table, [new.identity for new in batch])
+        claim = ledger.claim(self._table, [new.identity for new in batch], is_unlogged=self._source.bronze.unlogged)
         claimed = [] if claim is None else [new for new in batch if new.file.path in claim.file_ids]
         report.skipped += len(batch) - len(claimed)
         if claim is None:
@@ -181,7 +229,7 @@ class TableLoader:
             # A server that is gone cannot be asked to clean up: the next run does.
             with suppress(psycopg.Error):
                 ledger.undo(self._table, claim.load_id, "failed", str(error) or type(error).__name__)
-            if isinstance(error, FileError | psycopg.Error):
+            if isinstance(error, FileError) or (isinstance(error, psycopg.Error) and not self._passes(error)):
                 raise self._failed(claim.load_id, error) from error
             raise
         return LoadResult(

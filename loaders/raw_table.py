@@ -29,14 +29,15 @@ def raw_table(source: SourceTable) -> RawTable:
 
 
 def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns: Sequence[str]) -> None:
-    """Create the raw table with these columns, or add those that it lacks."""
+    """Create the raw table with these columns, or add those that it lacks; NDJSON has its one column at once."""
     table = raw_table(source)
-    data_type = "jsonb" if source.bronze.format == "jsonl" else "text"
-    wanted = dict.fromkeys(lineage_columns(source.bronze), "integer") | dict.fromkeys(columns, data_type)
+    is_json = source.bronze.format == "jsonl"
+    wanted = dict.fromkeys(lineage_columns(source.bronze), "integer")
+    wanted |= {JSONL_COLUMN: "jsonb"} if is_json else dict.fromkeys(columns, "text")
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     connection.execute(
-        sql.SQL("create table if not exists {} (_load_id integer not null, _file_id integer not null)").format(
-            table.identifier
+        sql.SQL("create {} table if not exists {} (_load_id integer not null, _file_id integer not null)").format(
+            sql.SQL("unlogged" if source.bronze.unlogged else ""), table.identifier
         )
     )
     # The loads are appended one after another, so a few kilobytes of BRIN find a load's rows. No B-trees here: each

@@ -11,14 +11,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
-import psycopg
 from psycopg import sql
 
-from loaders.connection import Address
+from loaders.connection import Address, connect
 from loaders.errors import ServerError
 from loaders.server_settings import settings_file
 
@@ -182,21 +181,13 @@ class LocalServer:
             raise ServerError(f"{error} Its log, {self.log}, ends: {' | '.join(tail)}") from error
 
     def _create_database(self) -> None:
-        maintenance = psycopg.conninfo.make_conninfo(self.address.conninfo, dbname="postgres")
-        try:
-            with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
-                known = connection.execute(
-                    "select 1 from pg_database where datname = %s", [self.address.database]
-                ).fetchone()
-                if known is None:
-                    name = sql.Identifier(self.address.database)
-                    connection.execute(sql.SQL("create database {}").format(name))
-        except psycopg.OperationalError as error:
-            said = str(error).strip().splitlines()[-1]
-            raise ServerError(
-                f"{self.address.url}: {said}. The cluster in {self.data} was made for another PGUSER or PGPASSWORD; "
-                "set those, or start afresh with `python -m loaders db down --remove-data`."
-            ) from error
+        with connect(replace(self.address, database="postgres")) as connection:
+            known = connection.execute(
+                "select 1 from pg_database where datname = %s", [self.address.database]
+            ).fetchone()
+            if known is None:
+                name = sql.Identifier(self.address.database)
+                connection.execute(sql.SQL("create database {}").format(name))
 
     def _clear_stale_lock(self) -> None:
         """Remove a dead postmaster's lock file once its children are gone.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from loaders.progress import Progress
 from loaders.server import LocalServer
 from loaders.sources import read_sources, select_sources
 
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests send it to theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 _numbers = count(1)
 

@@ -47,7 +47,7 @@ def test_its_life(local: LocalServer) -> None:
         with pytest.raises(ServerError, match=f"already served on port {local.address.port}"):
             elsewhere.up()
         stranger = LocalServer(local.data, replace(local.address, password="other"))
-        with pytest.raises(ServerError, match="made for another PGUSER or PGPASSWORD"):
+        with pytest.raises(ServerError, match="Set PGUSER and PGPASSWORD"):
             stranger.up()
     finally:
         local.remove()

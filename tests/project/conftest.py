@@ -12,7 +12,7 @@ from loaders.connection import Address, connect
 from loaders.load import LoadOptions, TableLoader, TableReport
 from loaders.progress import Progress
 from loaders.server import LocalServer
-from loaders.sources import read_sources, select_sources
+from loaders.sources import read_sources
 from tests.conftest import REPOSITORY
 
 PEOPLE_HEADER = "id,name,age,isMarried,city,state,country\n"
@@ -27,15 +27,16 @@ class Done:
 
 
 class Dbt:
-    """Plain dbt from the repository's root, in this process, its artifacts in a folder of the session's own."""
+    """Plain dbt from a project's root, in this process, its artifacts in a folder of the session's own."""
 
-    def __init__(self, address: Address, folder: Path) -> None:
+    def __init__(self, address: Address, folder: Path, project: Path = REPOSITORY) -> None:
         self.address = address
         self.folder = folder
+        self.project = project
 
     def run(self, *arguments: str) -> Done:
         said: list[str] = []
-        options = ["--project-dir", REPOSITORY, "--profiles-dir", REPOSITORY, "--target-path", self.folder / "target"]
+        options = ["--project-dir", self.project, "--profiles-dir", REPOSITORY, "--target-path", self.folder / "target"]
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             # The warnings of dbt's own dependencies; dbt's warnings of this project are in what it says.
             warnings.simplefilter("ignore")
@@ -71,13 +72,15 @@ class Bronze:
         return path
 
     def load(self, name: str = "people.persons", **options: int) -> TableReport:
-        [table] = select_sources(read_sources(REPOSITORY), [name])
-        loader = TableLoader(
-            table, root=self.root, address=self.address, options=LoadOptions(**options), progress=Progress()
-        )
-        report = loader.run(lambda _: None)
-        assert report.problems == []
-        return report
+        """Land what is new of every source, so that every raw table is there; return the report of one."""
+        reports = {}
+        for table in read_sources(REPOSITORY):
+            loader = TableLoader(
+                table, root=self.root, address=self.address, options=LoadOptions(**options), progress=Progress()
+            )
+            reports[table.name] = loader.run(lambda _: None)
+            assert reports[table.name].problems == []
+        return reports[name]
 
 
 @pytest.fixture(scope="session")
