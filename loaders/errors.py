@@ -5,6 +5,7 @@ LoaderError
 ├── ServerError           the local server cannot be started or reached
 ├── SourceError           a source declaration that cannot be used, or a name that is not declared
 ├── FileError             a bronze file that cannot be landed at all
+├── RecordError           a record from Python whose fields are not the table's
 └── LoadError             a load that failed; nothing of it is visible
     └── TooManyRejects    more records were refused than --max-rejects allows
 """
@@ -28,6 +29,10 @@ class SourceError(LoaderError):
 
 class FileError(LoaderError):
     """A bronze file cannot be landed at all; the other files can."""
+
+
+class RecordError(LoaderError):
+    """A record from Python has other fields than the table, or than the records before it."""
 
 
 class LoadError(LoaderError):
