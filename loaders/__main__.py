@@ -3,8 +3,9 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -12,7 +13,7 @@ from typing import Any, NoReturn, ParamSpec
 import click
 import psycopg
 
-from loaders.bronze import bronze_root
+from loaders.bronze import BronzeRoot, bronze_root
 from loaders.connection import Address, connect
 from loaders.errors import LoaderError, ServerError, SettingError
 from loaders.ledger import Ledger
@@ -20,7 +21,7 @@ from loaders.load import LoadOptions, LoadResult, TableLoader, TableReport
 from loaders.progress import Progress
 from loaders.raw_table import raw_table
 from loaders.server import LocalServer
-from loaders.sources import read_sources, select_sources
+from loaders.sources import SourceTable, read_sources, select_sources
 
 P = ParamSpec("P")
 SHOWN_RAW_BYTES = 200
@@ -79,6 +80,9 @@ def main() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
+@click.option(
+    "--watch", "watch_seconds", type=click.FloatRange(min=0.1), help="Keep landing what arrives, looking so often."
+)
 @one_line_errors
 def load(
     names: Sequence[str],
@@ -88,28 +92,73 @@ def load(
     max_rejects: int,
     dry_run: bool,
     json_path: Path | None,
+    watch_seconds: float | None,
 ) -> None:
     """Land every new bronze file of the named source tables, of all where none is named.
 
     Example: python -m loaders load people.persons --max-rejects 100
     """
     sources = select_sources(read_sources(Path()), names)
-    root = bronze_root()
     options = LoadOptions(workers=workers, batch_files=batch_files, max_rejects=max_rejects, full_refresh=full_refresh)
-    address = Address.from_environment()
-    reports: list[TableReport] = []
-    with Progress() as progress:
-        for source in sources:
-            loader = TableLoader(source, root=root, address=address, options=options, progress=progress)
-            report = loader.pending() if dry_run else loader.run(_say_loaded)
-            reports.append(report)
-            _say_report(report, named=bool(names), pattern=f"{root}/{source.bronze.path}")
+    run = _Run(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
+    if watch_seconds is not None:
+        if full_refresh or dry_run or json_path is not None:
+            raise SettingError("--watch goes on and on: use it without --full-refresh, --dry-run and --json.")
+        run.watch(watch_seconds)
+        return
+    reports = run.once(dry_run=dry_run)
     if json_path is not None:
         json_path.write_text(json.dumps([_as_data(report) for report in reports], indent=2) + "\n")
     if not any(report.found for report in reports):
-        _fail(f"{root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
+        _fail(f"{run.root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
     if any(report.problems for report in reports):
         sys.exit(1)
+
+
+@dataclass
+class _Run:
+    """The loads of one command; `said` is what a watch has complained of, so that it does so once."""
+
+    sources: Sequence[SourceTable]
+    root: BronzeRoot
+    address: Address
+    options: LoadOptions
+    named: bool
+    said: set[str] = field(default_factory=set)
+
+    def once(self, *, dry_run: bool = False) -> list[TableReport]:
+        """Land what is new of every source, and say what was done."""
+        reports: list[TableReport] = []
+        with Progress() as progress:
+            for loader in self._loaders(progress):
+                report = loader.pending() if dry_run else loader.run(_say_loaded)
+                reports.append(report)
+                _say_report(report, named=self.named, pattern=f"{self.root}/{loader.source.bronze.path}")
+        return reports
+
+    def watch(self, seconds: float) -> None:
+        """Land what arrives until an interrupt, which ends a pause at once and a load as it does elsewhere."""
+        while True:
+            try:
+                with Progress() as progress:
+                    for loader in self._loaders(progress):
+                        for problem in loader.run(_say_loaded).problems:
+                            self._complain(problem)
+            except LoaderError as error:
+                self._complain(error)
+            try:
+                time.sleep(seconds)
+            except KeyboardInterrupt:
+                return
+
+    def _loaders(self, progress: Progress) -> Iterator[TableLoader]:
+        for source in self.sources:
+            yield TableLoader(source, root=self.root, address=self.address, options=self.options, progress=progress)
+
+    def _complain(self, problem: LoaderError) -> None:
+        if str(problem) not in self.said:
+            self.said.add(str(problem))
+            click.echo(f"error: {problem}", err=True)
 
 
 @main.command()

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import psycopg
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from loaders.blocks import BlockReader
-from loaders.bronze import BronzeFile, list_files
+from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect
 from loaders.errors import FileError, LoaderError, LoadError, ServerError
 from loaders.landing import Landing, LandingFile
@@ -85,9 +84,9 @@ class TableLoader:
     """Land the new files of one source table."""
 
     def __init__(
-        self, source: SourceTable, *, root: Path, address: Address, options: LoadOptions, progress: Progress
+        self, source: SourceTable, *, root: BronzeRoot, address: Address, options: LoadOptions, progress: Progress
     ) -> None:
-        self._source = source
+        self.source = source
         self._table: RawTable = raw_table(source)
         self._root = root
         self._address = address
@@ -98,7 +97,7 @@ class TableLoader:
 
     def pending(self) -> TableReport:
         """Say which files a load would land, and land none."""
-        report = TableReport(self._source.name)
+        report = TableReport(self.source.name)
         with connect(self._address) as connection:
             ledger = Ledger(connection)
             known = ledger.known_files(self._table) if ledger.exists() and not self._options.full_refresh else []
@@ -110,7 +109,7 @@ class TableLoader:
 
         What fails for a reason that passes is done again, from its leftovers on: a load whole, after it was undone.
         """
-        report = TableReport(self._source.name)
+        report = TableReport(self.source.name)
         for attempt in Retrying(
             retry=retry_if_exception(self._passes),
             wait=wait_random_exponential(multiplier=0.5, max=MAX_WAIT_SECONDS),
@@ -135,7 +134,7 @@ class TableLoader:
                     ledger.discard_all(self._table)
                     self._must_truncate = False
                 with ledger.exclusive_ddl():
-                    create_or_widen(connection, self._source, ())
+                    create_or_widen(connection, self.source, ())
                 new = self._new_files(ledger.known_files(self._table), report)
                 while batch := list(islice(new, self._options.batch_files)):
                     try:
@@ -162,14 +161,14 @@ class TableLoader:
         error = None if state.outcome is None else state.outcome.exception()
         reason = " ".join(str(error).split())
         report.retries.append(reason)
-        print(f"{self._source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
+        print(f"{self.source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
 
     def _new_files(self, known: Sequence[FileIdentity], report: TableReport) -> Iterator[_NewFile]:
         """Yield the files whose content is not known; those that cannot be read become problems of the report."""
         # A path whose size and time of change are the ledger's is not read again, as rsync does it.
         unchanged = {(file.path, file.bytes, file.modified_ns) for file in known}
         digests = {file.digest for file in known}
-        for file in list_files(self._root, self._source.bronze.path):
+        for file in self._root.list_files(self.source.bronze.path):
             report.found += 1
             if (file.path, file.bytes, file.modified_ns) in unchanged:
                 report.skipped += 1
@@ -181,7 +180,7 @@ class TableLoader:
                     continue
                 columns = self._columns(file)
             except FileError as error:
-                report.problems.append(FileError(f"{self._source.name}: {error}"))
+                report.problems.append(FileError(f"{self.source.name}: {error}"))
                 continue
             digests.add(digest)
             identity = FileIdentity(
@@ -195,9 +194,9 @@ class TableLoader:
 
     def _columns(self, file: BronzeFile) -> tuple[str, ...]:
         with closing(file.open()) as stream:
-            reader = BlockReader(stream, quote=record_quote(self._source.bronze))
-            header = reader.read_header() if self._source.bronze.format == "csv" else b""
-        return columns_of(self._source, header, file.path)
+            reader = BlockReader(stream, quote=record_quote(self.source.bronze))
+            header = reader.read_header() if self.source.bronze.format == "csv" else b""
+        return columns_of(self.source, header, file.path)
 
     def _load(
         self, ledger: Ledger, connection: psycopg.Connection, batch: Sequence[_NewFile], report: TableReport
@@ -206,15 +205,15 @@ class TableLoader:
         started = time.perf_counter()
         columns = list(dict.fromkeys(column for new in batch for column in new.columns))
         with ledger.exclusive_ddl():
-            create_or_widen(connection, self._source, columns)
-        claim = ledger.claim(self._table, [new.identity for new in batch], is_unlogged=self._source.bronze.unlogged)
+            create_or_widen(connection, self.source, columns)
+        claim = ledger.claim(self._table, [new.identity for new in batch], is_unlogged=self.source.bronze.unlogged)
         claimed = [] if claim is None else [new for new in batch if new.file.path in claim.file_ids]
         report.skipped += len(batch) - len(claimed)
         if claim is None:
             return None
         try:
             stored_bytes = sum(new.file.bytes for new in claimed)
-            self._progress.begin(self._source.name, stored_bytes)
+            self._progress.begin(self.source.name, stored_bytes)
             counts = Landing(
                 address=self._address,
                 table=self._table,
@@ -233,7 +232,7 @@ class TableLoader:
                 raise self._failed(claim.load_id, error) from error
             raise
         return LoadResult(
-            source=self._source.name,
+            source=self.source.name,
             load_id=claim.load_id,
             files=len(claimed),
             records=sum(count.records for count in counts),
@@ -245,25 +244,25 @@ class TableLoader:
     def _failed(self, load_id: int, error: Exception) -> LoadError:
         said = " ".join(str(error).split())
         remedy = "" if isinstance(error, FileError) else " See to the server, then load again."
-        return LoadError(f"{self._source.name}: load {load_id} failed, and nothing of it is visible: {said}{remedy}")
+        return LoadError(f"{self.source.name}: load {load_id} failed, and nothing of it is visible: {said}{remedy}")
 
     def _landing_files(
         self, connection: psycopg.Connection, claim: Claim, claimed: Sequence[_NewFile]
     ) -> list[LandingFile]:
         statements = {
-            columns: copy_statement(self._source, columns).as_bytes(connection)
+            columns: copy_statement(self.source, columns).as_bytes(connection)
             for columns in {new.columns for new in claimed}
         }
-        between = delimiter(self._source.bronze)
+        between = delimiter(self.source.bronze)
         return [
             LandingFile(
                 file=new.file,
                 file_id=(file_id := claim.file_ids[new.file.path]),
                 statement=statements[new.columns],
                 prefix=f"{claim.load_id}{between}{file_id}{between}".encode(),
-                number_delimiter=between.encode() if self._source.bronze.record_number else None,
-                quote=record_quote(self._source.bronze),
-                has_header=self._source.bronze.format == "csv",
+                number_delimiter=between.encode() if self.source.bronze.record_number else None,
+                quote=record_quote(self.source.bronze),
+                has_header=self.source.bronze.format == "csv",
             )
             for new in claimed
         ]

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import yaml
 
+from loaders.bronze import Folder
 from loaders.connection import Address, connect
 from loaders.load import LoadOptions, TableLoader, TableReport
 from loaders.progress import Progress
@@ -107,7 +108,7 @@ class Project:
         with Progress() as progress:
             return TableLoader(
                 table,
-                root=self.bronze,
+                root=Folder(self.bronze),
                 address=self.address,
                 options=LoadOptions(**options),
                 progress=progress,

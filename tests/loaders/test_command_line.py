@@ -1,6 +1,8 @@
 """The command line as a user meets it: help, and one line for whatever goes wrong."""
 
 import re
+import signal
+import time
 
 import psycopg
 import pytest
@@ -8,7 +10,7 @@ from click.testing import CliRunner
 
 from loaders.__main__ import main
 from tests.conftest import Project, free_port
-from tests.loaders.oracle import count
+from tests.loaders.oracle import count, ledger_agrees
 
 COMMANDS = [
     (),
@@ -176,3 +178,26 @@ def test_output_holds_no_progress_when_it_is_no_terminal(project: Project) -> No
     project.declare("people")
     project.write("people/1.csv", GOOD)
     assert project.run("load").stderr == ""
+
+
+def test_watch_lands_what_arrives_and_stops_cleanly(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    project.write("people/bad.csv", "")
+    process = project.start("load", "--watch", "0.1")
+    assert process.stdout is not None
+    assert "1 file, 1 records" in process.stdout.readline()
+    project.write("people/2.csv", "id,name\n2,b\n3,c\n")
+    assert "1 file, 2 records" in process.stdout.readline()
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode in (0, 143)
+    assert said.count("people/bad.csv is empty") == 1
+    assert count(connection, "select count(*) from staging.people__rows") == 3
+    ledger_agrees(connection, "people")
+
+
+def test_watch_takes_no_options_that_end(project: Project) -> None:
+    project.declare("people")
+    assert "--watch goes on" in one_line_error(project, "load", "--watch", "1", "--dry-run")

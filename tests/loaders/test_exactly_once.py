@@ -1,9 +1,7 @@
 """Invariants 1 and 2: wholly or not at all, and once, through reruns, rivals and kills."""
 
-import random
 import signal
 import time
-from collections import Counter
 
 import psycopg
 import pytest
@@ -126,32 +124,6 @@ def kill_in_mid_load(
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
     return process.returncode, said
-
-
-def visible(connection: psycopg.Connection) -> Counter[tuple[str, ...]]:
-    """Return what readers may see: rows of complete loads."""
-    rows = connection.execute(
-        "select id from staging.people__rows inner join ops.loads on load_id = _load_id where status = 'complete'"
-    )
-    return Counter(rows.fetchall())
-
-
-@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
-def test_sigkill_in_mid_load_then_a_rerun(project: Project, connection: psycopg.Connection, kills: int) -> None:
-    records = write_people(project, files=4, records=60_000)
-    dice = random.Random(1)
-    killed = 0
-    for _ in range(kills):
-        code, _ = kill_in_mid_load(project, connection, signal.SIGKILL, after=dice.random() / 4)
-        killed += code == -signal.SIGKILL
-        assert sum(visible(connection).values()) in (0, records)
-        if code == 0:
-            assert project.run("load", "--full-refresh").returncode == 0
-            project.run("discard", str(count(connection, "select max(load_id) from ops.loads")))
-    print(f"{killed} of {kills} loads killed in mid-load")
-    assert killed > 0
-    assert project.run("load").returncode == 0
-    each_once(connection, records)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

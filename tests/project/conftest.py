@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dbt.cli.main import dbtRunner
 
+from loaders.bronze import Folder
 from loaders.connection import Address, connect
 from loaders.load import LoadOptions, TableLoader, TableReport
 from loaders.progress import Progress
@@ -76,7 +77,7 @@ class Bronze:
         reports = {}
         for table in read_sources(REPOSITORY):
             loader = TableLoader(
-                table, root=self.root, address=self.address, options=LoadOptions(**options), progress=Progress()
+                table, root=Folder(self.root), address=self.address, options=LoadOptions(**options), progress=Progress()
             )
             reports[table.name] = loader.run(lambda _: None)
             assert reports[table.name].problems == []

@@ -1,0 +1,130 @@
+"""Bronze in an object store (S3, Azure, Google Cloud Storage): streamed by ranges, never copied to disk.
+
+Credentials, region and endpoint come from the stores' own variables (AWS_*, AZURE_STORAGE_*, GOOGLE_*), which obstore
+reads. Requests are retried by obstore, a range at a time: a connection cut in mid-object costs one range.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from loaders.bronze import BronzeFile, unreadable
+from loaders.errors import SettingError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, ReadableFile
+
+# A range a request: few requests for large objects, and little memory for each open one.
+RANGE_BYTES = 2 * 1024**2
+RETRIES = 8
+RETRY_SECONDS = 60
+
+Store = S3Store | AzureStore | GCSStore
+STORES: dict[str, Callable[..., Store]] = {"s3": S3Store, "az": AzureStore, "gs": GCSStore}
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A bronze root in an object store."""
+
+    url: str
+    store: Store
+
+    @classmethod
+    def from_url(cls, url: str) -> "ObjectStore":
+        """Return the store that s3://bucket/prefix, az://container/prefix or gs://bucket/prefix names."""
+        parts = urlsplit(url)
+        if parts.scheme not in STORES or not parts.netloc:
+            known = ", ".join(f"{scheme}://NAME/PREFIX" for scheme in STORES)
+            raise SettingError(f"BRONZE_ROOT is {url}, which names no store. Use a folder, or one of: {known}.")
+        try:
+            store = STORES[parts.scheme](
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+            )
+        except BaseError as error:
+            raise _refused(url, error) from error
+        return cls(url, store)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def list_files(self, pattern: str) -> list[BronzeFile]:
+        """Return the objects that match the glob, by path."""
+        matches = re.compile(glob_pattern(pattern)).fullmatch
+        # Folders without a wildcard narrow the listing down.
+        folders = re.match(r"([^*?\[]*/)?", pattern)
+        prefix = folders[0].rstrip("/") if folders else ""
+        try:
+            listed = [meta for page in obstore.list(self.store, prefix=prefix or None) for meta in page]
+        except (BaseError, FileNotFoundError, PermissionError) as error:
+            raise _refused(self.url, error) from error
+        return sorted((self._file(meta) for meta in listed if matches(meta["path"])), key=lambda file: file.path)
+
+    def find_file(self, path: str) -> BronzeFile:
+        """Return one object as it is now."""
+        try:
+            return self._file(obstore.head(self.store, path))
+        except (BaseError, OSError) as error:
+            raise unreadable(path, error) from error
+
+    def open_file(self, path: str) -> "StoredObject":
+        """Open one object."""
+        try:
+            return StoredObject(obstore.open_reader(self.store, path, buffer_size=RANGE_BYTES))
+        except (BaseError, OSError) as error:
+            raise unreadable(path, error) from error
+
+    def _file(self, meta: "ObjectMeta") -> BronzeFile:
+        modified_ns = int(meta["last_modified"].timestamp() * 1_000_000) * 1000
+        # Every store has ETags, in quotes or not; should one have none, its time of change stands in.
+        etag = (meta["e_tag"] or str(modified_ns)).strip('"')
+        return BronzeFile(self, meta["path"], meta["size"], modified_ns, etag)
+
+
+class StoredObject:
+    """An open object with the errors and bytes of a file."""
+
+    def __init__(self, reader: "ReadableFile") -> None:
+        self._reader = reader
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end; OSError for what obstore gave up on."""
+        try:
+            return bytes(self._reader.read(size))
+        except BaseError as error:
+            raise OSError(" ".join(str(error).split())) from error
+
+    def seek(self, position: int, /) -> int:
+        """Go to a position."""
+        return self._reader.seek(position)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._reader.tell()
+
+    def close(self) -> None:
+        """Close the object."""
+        self._reader.close()
+
+
+def glob_pattern(pattern: str) -> str:
+    """Return the regular expression of a glob: * and ? within a name, ** over any number of folders."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(wild.get(part) or re.escape(part) for part in parts)
+
+
+def _refused(url: str, error: Exception) -> SettingError:
+    said = " ".join(str(error).split())
+    return SettingError(
+        f"{url}: {said[:300]} Check BRONZE_ROOT and the store's own variables (AWS_*, AZURE_STORAGE_*, GOOGLE_*)."
+    )
