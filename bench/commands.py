@@ -8,17 +8,23 @@ import click
 from bench.demo import run_demo
 from bench.drivers import DRIVERS
 from bench.errors import BenchError
+from bench.gym import generate_gym
 from bench.harness import Row, measure
+from bench.loading import loading_figures, refuse_failures, results_table
+from bench.loading_cases import CASES, measure_loading
 from bench.measurement import checked_benchmarks, refuse_errors
 from bench.people import generate_people
 from bench.pgbench import compare
+from bench.records import persons, time_cases, timings_figures, timings_table
 from bench.report import closing_lines, comparison_line, console, figures, rows_table, write_json
-from bench.workers import Run
+from bench.transform import run_transform, transform_figures, transform_table
+from bench.workers import Run, run_async
 from loaders.connection import Address
 from loaders.errors import LoaderError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 PEOPLE_FOLDER = Path("data/bronze/people")
+GYM_FOLDER = Path("data/bronze/evo")
 
 
 class CountsCommand(click.Command):
@@ -70,6 +76,25 @@ def people(rows: int, seed: int, folder: Path) -> None:
     click.echo(generate_people(folder, rows=rows, seed=seed))
 
 
+@generate.command()
+@click.option(
+    "--scale", type=click.FloatRange(min=0, min_open=True), default=0.001, show_default=True,
+    help="Of the real volumes: 1 is 130 million records.",
+)  # fmt: skip
+@click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Daily extractions.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Another seed, others.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=GYM_FOLDER, show_default=True,
+    help="The folder that gets entity=members and the others.",
+)  # fmt: skip
+def gym(scale: float, runs: int, seed: int, folder: Path) -> None:
+    """Write the gym's feed: members, sales, entries, prospects as gzipped NDJSON, by entity, day and run.
+
+    Example: python -m bench generate gym --scale 0.001 --runs 3 --seed 1 --to data/bronze/evo
+    """
+    click.echo(generate_gym(folder, scale=scale, runs=runs, seed=seed))
+
+
 @cli.command(cls=CountsCommand)
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
 @click.option(
@@ -104,6 +129,61 @@ def queries(
     if json_path is not None:
         write_json(json_path, figures(rows, comparisons, run))
     refuse_errors(rows)
+
+
+@cli.command()
+@click.option("--rows", type=click.IntRange(min=1), default=100_000, show_default=True, help="How many persons.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Every way once a round.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the persons' values.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
+def records(rows: int, rounds: int, seed: int, json_path: Path | None) -> None:
+    """Measure insert_records: COPY against executemany, with a pool and without, 1 to 4 tasks.
+
+    Example: python -m bench records --rows 100000 --rounds 3
+    """
+    address = Address.from_environment()
+    timings = run_async(time_cases(address, persons(rows, seed), rounds))
+    console().print(timings_table(timings, rounds))
+    if json_path is not None:
+        write_json(json_path, timings_figures(timings, address, rounds))
+
+
+@cli.command()
+@click.argument("cases", nargs=-1, type=click.Choice(list(CASES)))
+@click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="How many persons.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Every way once a run.")
+@click.option("--only", multiple=True, metavar="WAY", help="Take this way; more than one may be given.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
+def load(cases: tuple[str, ...], rows: int, runs: int, only: tuple[str, ...], json_path: Path | None) -> None:
+    """Measure the loader against psql, COPY FROM file and its peers: all cases, or those named.
+
+    Example: python -m bench load csv --rows 10000000 --only psql --only loader-2
+    """
+    address = Address.from_environment()
+    results = measure_loading(cases or tuple(CASES), address, rows=rows, runs=runs, only=only)
+    screen = console()
+    for case in results:
+        screen.print(results_table(case, runs))
+    if json_path is not None:
+        write_json(json_path, loading_figures(results, address, runs))
+    refuse_failures(results)
+
+
+@cli.command()
+@click.option("--rows", type=click.IntRange(min=100), default=2_000_000, show_default=True, help="Of the core table.")
+@click.option("--increments", type=click.IntRange(min=0), default=10, show_default=True, help="Of a tenth of the rows.")
+@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Full refreshes of each way.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
+def transform(rows: int, increments: int, rounds: int, json_path: Path | None) -> None:
+    """Measure full refreshes and increments against stock dbt's, in a database of their own.
+
+    Example: python -m bench transform --rows 2000000 --increments 10 --json transform.json
+    """
+    address = Address.from_environment()
+    ways = run_transform(address, rows=rows, increments=increments, rounds=rounds)
+    console().print(transform_table(ways, rows))
+    if json_path is not None:
+        write_json(json_path, transform_figures(ways, address, rows))
 
 
 @cli.command()

@@ -82,10 +82,16 @@ def script_of(benchmark: Benchmark) -> str:
 
 
 def pgbench_program(address: Address) -> Path:
-    """Return the pgbench of PG_BIN, of the local server's binaries, or of PATH; ToolError where there is none."""
+    """Return pgbench; ToolError where there is none."""
+    if found := server_program("pgbench", address):
+        return found
+    raise ToolError("pgbench is not installed here: set PG_BIN to PostgreSQL's bin folder, or leave --pgbench out.")
+
+
+def server_program(name: str, address: Address) -> Path | None:
+    """Return a program of PostgreSQL's from PG_BIN, the local server's binaries or PATH, None where there is none."""
     folders = [os.environ["PG_BIN"]] if os.environ.get("PG_BIN") else []
     if not folders and address.is_local:
         folders.append(str(LocalServer(Path(".pgdata"), address).binaries))
-    if found := shutil.which("pgbench", path=os.pathsep.join([*folders, os.environ.get("PATH", "")])):
-        return Path(found)
-    raise ToolError("pgbench is not installed here: set PG_BIN to PostgreSQL's bin folder, or leave --pgbench out.")
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    return Path(found) if found else None

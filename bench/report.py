@@ -19,6 +19,7 @@ from rich.table import Table
 from bench.harness import Row, processes
 from bench.pgbench import Comparison
 from bench.workers import Run
+from loaders.connection import Address
 
 # Without a terminal rich assumes 80 columns and folds the figures.
 WIDTH_WITHOUT_TERMINAL = 140
@@ -85,8 +86,8 @@ def closing_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) -> dict[str, Any]:
-    """Return everything as JSON's types: date, revision, machine, server, the run, raw numbers."""
+def circumstances(address: Address) -> dict[str, Any]:
+    """Return what figures are read by, as JSON's types: date, revision, machine, server."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": _revision(),
@@ -97,7 +98,14 @@ def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) ->
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "server": _server(run),
+        "server": _server(address),
+    }
+
+
+def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) -> dict[str, Any]:
+    """Return everything as JSON's types: the circumstances, the run, raw numbers."""
+    return {
+        **circumstances(run.address),
         "driver": run.driver,
         "connections": run.connections,
         "processes": processes(run),
@@ -137,8 +145,8 @@ def _question(row: Row) -> str:
     return row.benchmark.question
 
 
-def _server(run: Run) -> dict[str, Any]:
-    with psycopg.connect(run.address.conninfo) as connection:
+def _server(address: Address) -> dict[str, Any]:
+    with psycopg.connect(address.conninfo) as connection:
         shown = connection.execute(
             "select name, current_setting(name) from pg_settings where name = any(%s) order by name", [list(SETTINGS)]
         ).fetchall()

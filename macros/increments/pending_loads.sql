@@ -8,8 +8,13 @@
     increment they are the complete ones from the oldest pending on: loads can complete out of
     order, and reading the later ones again lets the newest version of a key win inside the
     delta. So an older version never overwrites a newer one, without a version in core.
+
+    Where a hive key of the paths orders the versions (`ordered_by='run_id'`), the same holds of
+    runs in place of loads: an increment reads every record from the oldest pending run on, out of
+    the pending loads and of those others that hold such runs. Records of older runs in these are
+    left out: the newest version of their key may be in a load that is not read again.
 #}
-{% macro pending_loads(source_name, table_name) %}
+{% macro pending_loads(source_name, table_name, ordered_by=none) %}
     {# `dbt compile` and the linter need no ledger; a run was stopped by require_ledger. #}
     {% if not execute or not has_ledger() %}
         {{ return('false') }}
@@ -19,27 +24,49 @@
     {% set complete %}
         select load_id from ops.loads where table_name = '{{ raw_table }}' and status = 'complete'
     {% endset %}
-    {% if is_incremental() %}
-        {% do warn_of_discarded_loads(raw_table) %}
-        {% set scope = 'pending' %}
+    {% set pending %}
+        {{ complete }} and load_id not in (
+            select load_id
+            from ops.applied_loads
+            where model = '{{ this.schema }}.{{ this.identifier }}'
+        )
+    {% endset %}
+    {% set run = "coalesce(hive_keys ->> '" ~ ordered_by ~ "', '') collate \"C\"" %}
+    {% set scope = 'pending' if is_incremental() else 'all' %}
+    {% if scope == 'all' %}
+        {% set wanted = complete %}
+    {% elif ordered_by %}
+        {# One query, so that no load completes between its two answers. #}
         {% set wanted %}
-            {{ complete }} and load_id >= (
-                select min(load_id)
-                from ({{ complete }}) as complete_loads
-                where load_id not in (
-                    select load_id
-                    from ops.applied_loads
-                    where model = '{{ this.schema }}.{{ this.identifier }}'
-                )
+            select load_id, oldest_run
+            from ({{ complete }}) as complete_loads
+            cross join (
+                select min({{ run }}) as oldest_run
+                from ops.files
+                where load_id in ({{ pending }})
+            ) as oldest
+            where exists (
+                select from ops.files
+                where files.load_id = complete_loads.load_id and {{ run }} >= oldest_run
             )
         {% endset %}
     {% else %}
-        {% set scope = 'all' %}
-        {% set wanted = complete %}
+        {% set wanted %}
+            {{ complete }}
+            and load_id >= (select min(load_id) from ({{ pending }}) as pending_loads)
+        {% endset %}
+    {% endif %}
+    {% if scope == 'pending' %}
+        {% do warn_of_discarded_loads(raw_table) %}
     {% endif %}
 
-    {% set load_ids = run_query(wanted ~ ' order by load_id').columns[0].values() | join(',') %}
+    {% set found = run_query(wanted ~ ' order by load_id') %}
+    {% set load_ids = found.columns[0].values() | join(',') %}
     {% set predicate = "_load_id = any('{" ~ load_ids ~ "}'::integer[])" if load_ids else 'false' %}
+    {% if load_ids and found.columns | length > 1 %}
+        {% set oldest_run = "'" ~ found.columns[1].values()[0] | replace("'", "''") ~ "'" %}
+        {% set predicate = predicate ~ ' and _' ~ ordered_by ~ ' collate "C" >= ' ~ oldest_run %}
+    {% endif %}
     {{ return(predicate ~ ' /* ' ~ scope ~ ' loads of ' ~ raw_table ~ ': {' ~ load_ids ~ '} */') }}
 {% endmacro %}
 

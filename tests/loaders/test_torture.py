@@ -102,7 +102,9 @@ def test_sigkill_of_the_server_at_random_moments(tmp_path: Path, kills: int) -> 
                 time.sleep(0.02)
             server.up()
             _, said = process.communicate(timeout=120)
-            assert process.returncode == 0, said
+            if process.returncode != 0:
+                assert "Start the local server" in said, "only a loader that had not yet connected gives up"
+                assert project.run("load").returncode == 0
             with connect(server.address) as connection:
                 each_once(connection, records)
             assert project.run("load", "--full-refresh").returncode == 0
