@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 import psycopg
@@ -20,8 +20,10 @@ from loaders.ledger import Ledger
 from loaders.load import LoadOptions, LoadResult, TableLoader, TableReport
 from loaders.progress import Progress
 from loaders.raw_table import raw_table
-from loaders.server import LocalServer
 from loaders.sources import SourceTable, read_sources, select_sources
+
+if TYPE_CHECKING:
+    from loaders.server import LocalServer
 
 P = ParamSpec("P")
 SHOWN_RAW_BYTES = 200
@@ -280,7 +282,10 @@ def url() -> None:
     click.echo(Address.from_environment().psql_url)
 
 
-def _server() -> LocalServer:
+def _server() -> "LocalServer":
+    # Imported where it is used: a load pays for no psutil.
+    from loaders.server import LocalServer
+
     return LocalServer(Path(".pgdata"), Address.from_environment())
 
 

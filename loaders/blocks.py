@@ -213,7 +213,7 @@ def prefix_records(block: Block, prefix: bytes, quote: bytes | None) -> bytes:
         parts[0::2] = [part.replace(b"\n", after_newline) for part in parts[0::2]]
         data = quote.join(parts)
     # The last newline ends the block: nothing follows it.
-    return prefix + data[: -len(prefix)]
+    return b"".join((prefix, memoryview(data)[: -len(prefix)]))
 
 
 def number_records(block: Block, prefix: bytes, delimiter: bytes, quote: bytes | None) -> bytes:

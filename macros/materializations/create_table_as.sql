@@ -1,0 +1,73 @@
+{#
+    dbt creates a table under a contract first, and inserts then: no parallel SELECT, and each
+    constraint is checked row by row. Here the rows come first, cast to the declared types, and
+    the constraints after them in one pass.
+
+    A character type with a length is left to dbt: an insert refuses what is too long, a cast
+    cuts it off. So is a constraint that only a column of a new table can have.
+#}
+{% macro postgres__create_table_as(temporary, relation, sql) %}
+    {% if temporary or not config.get('contract').enforced or not contract_follows_rows() %}
+        {{ return(dbt.postgres__create_table_as(temporary, relation, sql)) }}
+    {% endif %}
+
+    {{ config.get('sql_header', '') }}
+    create {{ 'unlogged' if config.get('unlogged', false) }} table {{ relation }} as
+    {{ contracted_select_sql(sql) }};
+    {% set additions = constraint_additions() %}
+    {% if additions %}
+        alter table {{ relation }} {{ additions | join(', ') }};
+    {% endif %}
+{% endmacro %}
+
+
+{% macro contract_follows_rows() %}
+    {% set types = model.columns.values() | map(attribute='data_type') | map('lower') | join(';') %}
+    {% set constraints = model.columns.values() | map(attribute='constraints') | sum(start=[]) %}
+    {% set kinds = constraints | map(attribute='type') | map('string') | list %}
+    {% set known = ['not_null', 'check', 'unique', 'primary_key'] %}
+    {{ return(
+        not modules.re.search('(char|character|bit|varying)\s*\(', types)
+        and kinds | reject('in', known) | list | length == 0
+    ) }}
+{% endmacro %}
+
+
+{# Render the model's columns in the contract's order and with its types, its names checked. #}
+{% macro contracted_select_sql(sql) %}
+    {% if not config.get('contract').enforced %}
+        {{ return('select * from (' ~ sql ~ '\n) as model_subq') }}
+    {% endif %}
+    {{ get_assert_columns_equivalent(sql) }}
+    select
+    {%- for column in model.columns.values() %}
+        {%- set name = adapter.quote(column.name) if column.quote else column.name %}
+        {{ name }}::{{ column.data_type }} as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    from (
+        {{ sql }}
+    ) as model_subq
+{% endmacro %}
+
+
+{# Return the contract's constraints as the changes of one `alter table`. #}
+{% macro constraint_additions() %}
+    {% set additions = [] %}
+    {% for column in model.columns.values() %}
+        {% set name = adapter.quote(column.name) if column.quote else column.name %}
+        {% for constraint in column.constraints %}
+            {% set kind = constraint.type | string %}
+            {% if kind == 'not_null' %}
+                {% do additions.append('alter column ' ~ name ~ ' set not null') %}
+            {% elif kind == 'check' %}
+                {% do additions.append('add check (' ~ constraint.expression ~ ')') %}
+            {% else %}
+                {% do additions.append('add ' ~ kind | replace('_', ' ') ~ ' (' ~ name ~ ')') %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    {% for rendered in adapter.render_raw_model_constraints(raw_constraints=model.constraints) %}
+        {% do additions.append('add ' ~ rendered) %}
+    {% endfor %}
+    {{ return(additions) }}
+{% endmacro %}

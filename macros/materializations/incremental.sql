@@ -1,0 +1,8 @@
+{# dbt's materialization with another full refresh; an increment is dbt's own. #}
+{% materialization incremental, adapter='postgres' %}
+    {% set existing = load_cached_relation(this) %}
+    {% if existing is not none and (not existing.is_table or not should_full_refresh()) %}
+        {{ return(dbt.materialization_incremental_default()) }}
+    {% endif %}
+    {{ return(full_refresh(existing)) }}
+{% endmaterialization %}

@@ -1,0 +1,175 @@
+"""The operations and queries that keep a grown database quick, run as docs/operations.md says."""
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bench.scratch_project import write_scratch_project
+from loaders.connection import Address, connect
+from loaders.ledger import SCHEMA
+from tests.conftest import REPOSITORY
+from tests.project.conftest import Dbt
+
+MODEL = (
+    "{{ config(materialized='table', indexes=[{'columns': ['item_id']}]) }} select 1::bigint as item_id, 'a' as text"
+)
+
+
+@pytest.fixture
+def dbt(address: Address, connection: psycopg.Connection, tmp_path: Path) -> Dbt:
+    """A project of one table, core.items, of which half of the rows and most of the index are dead."""
+    write_scratch_project(tmp_path, {"items.sql": MODEL})
+    for statement in (
+        "create schema core",
+        "create table core.items (item_id bigint, text text) with (autovacuum_enabled = off)",
+        "create index by_id on core.items (item_id)",
+        "insert into core.items select i, 'x' from generate_series(1, 20000) as i",
+        "delete from core.items where item_id % 2 = 0",
+        "create table core.tidy as select 1 as a",
+        "create table public.elsewhere (a int) with (autovacuum_enabled = off)",
+        "insert into public.elsewhere values (1)",
+        "delete from public.elsewhere",
+        "select pg_stat_force_next_flush()",
+    ):
+        connection.execute(statement)
+    return Dbt(address, tmp_path, project=tmp_path)
+
+
+def operate(dbt: Dbt, capsys: pytest.CaptureFixture[str], operation: str, arguments: str = "{}") -> list[list[str]]:
+    """Run an operation and return the lines that it prints, split into cells."""
+    capsys.readouterr()
+    dbt.succeed("run-operation", operation, "--args", arguments)
+    return [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines() if line.strip()]
+
+
+def test_storage_report(dbt: Dbt, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = operate(dbt, capsys, "storage_report")
+    assert lines[0] == ["Storage"]
+    [items] = [dict(zip(lines[1], line, strict=True)) for line in lines if line[0] == "core.items"]
+    assert (items["live_rows"], items["dead_rows"], items["dead_percent"], items["vacuumed"]) == (
+        "10000", "10000", "50", "never",
+    )  # fmt: skip
+    assert not any("elsewhere" in line[0] for line in lines)
+    assert "create extension pgstattuple" in lines[-1][0]
+
+    connection.execute("vacuum core.items")
+    connection.execute("create extension pgstattuple")
+    lines = operate(dbt, capsys, "storage_report")
+    [items] = [dict(zip(lines[1], line, strict=True)) for line in lines if line[0] == "core.items"]
+    assert int(items["index_free_percent"]) > 40
+    assert 20 < int(items["free_percent"]) < 60
+    assert items["dead_percent"] == "0"
+
+
+def test_optimize_storage_does_what_passes_a_threshold(
+    dbt: Dbt, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = "select pg_relation_size('core.by_id'), n_dead_tup from pg_stat_user_tables where relname = 'items'"
+    was = connection.execute(before).fetchone()
+    lines = operate(dbt, capsys, "optimize_storage", "{dry_run: true}")
+    assert ["vacuum (analyze) core.items", "50 % of its rows are dead"] in lines
+    assert not any("tidy" in line[0] or "elsewhere" in line[0] or "reindex" in line[0] for line in lines)
+    assert connection.execute(before).fetchone() == was, "a dry run changes nothing"
+
+    operate(dbt, capsys, "optimize_storage")
+    assert connection.execute(before).fetchone() == (was[0] if was else 0, 0)
+
+    connection.execute("create extension pgstattuple")
+    assert ["(none)"] in operate(dbt, capsys, "optimize_storage", "{dry_run: true}"), "the index is small"
+    lines = operate(dbt, capsys, "optimize_storage", "{min_index_mb: 0}")
+    assert any(line[0] == "done: reindex index concurrently core.by_id" for line in lines), lines
+    now = connection.execute("select pg_relation_size('core.by_id')").fetchone()
+    assert now is not None
+    assert was is not None
+    assert now[0] < 0.7 * was[0]
+    assert ["(none)"] in operate(dbt, capsys, "optimize_storage", "{min_index_mb: 0}")
+
+
+def test_optimize_storage_clears_what_an_interrupted_reindex_left(
+    dbt: Dbt, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection.execute("vacuum core.items")
+    connection.execute("create index by_id_ccnew on core.items (item_id)")
+    connection.execute("update pg_index set indisvalid = false where indexrelid = 'core.by_id_ccnew'::regclass")
+    operate(dbt, capsys, "optimize_storage")
+    assert connection.execute("select to_regclass('core.by_id_ccnew')").fetchone() == (None,)
+
+
+def test_settings_report(dbt: Dbt, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = operate(dbt, capsys, "settings_report", "{memory_gb: 1000000}")
+    assert lines[:2] == [["Settings"], ["setting", "present", "recommended", "verdict", "reason"]]
+    verdicts = {line[0]: (line[2], line[3]) for line in lines[2:]}
+    assert verdicts["shared_buffers"][0] == "at least 8192 MB"
+    assert verdicts["effective_cache_size"][1] == "change"
+    assert verdicts["max_wal_size"] == ("at least 8192 MB", "ok")
+    assert verdicts["jit"] == ("off", "ok")
+    assert verdicts["random_page_cost"] == ("at most 1.1", "ok")
+    assert all(line[4] for line in lines[2:])
+    # The local server's settings follow from the machine's memory: by its own shared_buffers they pass.
+    assert {line[0]: line[3] for line in operate(dbt, capsys, "settings_report")[2:]}["effective_cache_size"] == "ok"
+
+
+def query(name: str) -> str:
+    return (REPOSITORY / "analyses" / f"{name}.sql").read_text()
+
+
+def test_monitoring_of_loads(connection: psycopg.Connection) -> None:
+    connection.execute(SCHEMA.read_text())
+    connection.execute("""
+        insert into ops.loads (table_name, status, started_at, finished_at, files, bytes, records, rejected, loader)
+        values
+            ('evo__sales', 'complete', '2026-01-01 03:00', '2026-01-01 03:02', 2, 10, 600, 1, 'here'),
+            ('evo__sales', 'started', '2026-01-01 03:05', null, 1, 10, null, null, 'here');
+        insert into ops.files (load_id, table_name, path, hive_keys, bytes, modified_ns, digest, records, rejected)
+        values
+            (1, 'evo__sales', 'a', '{"run_id": "r1"}', 5, 1, 'x', 300, 1),
+            (1, 'evo__sales', 'b', '{"run_id": "r1"}', 5, 1, 'y', 300, 0),
+            (2, 'evo__sales', 'c', '{"run_id": "r2"}', 5, 1, 'z', null, null)
+    """)
+    loads = connection.execute(query("monitoring_loads")).fetchall()
+    assert [(row[0], row[2], row[3], row[7], row[9]) for row in loads] == [
+        (2, "r2", "started", None, None),
+        (1, "r1", "complete", 600, 300),
+    ]
+    runs = connection.execute(query("monitoring_runs")).fetchall()
+    assert [(row[1], row[4], row[5], row[6], row[8]) for row in runs] == [
+        ("r2", 1, 1, None, None),
+        ("r1", 0, 2, 600, 300),
+    ]
+
+
+def test_monitoring_of_dead_rows(dbt: Dbt, connection: psycopg.Connection) -> None:
+    first = connection.execute(query("monitoring_dead_rows")).fetchone()
+    assert first is not None
+    assert first[:4] == ("core", "items", 10000, 10000)
+
+
+def test_monitoring_of_running_loads(address: Address, connection: psycopg.Connection) -> None:
+    assert connection.execute(query("monitoring_running_loads")).fetchall() == []
+    connection.execute("create table landing (a text)")
+    sent, done = threading.Event(), threading.Event()
+
+    def copy() -> None:
+        with (
+            connect(address, application_name="a loader") as other,
+            other.cursor().copy("copy landing from stdin") as stream,
+        ):
+            stream.write("row\n" * 100_000)
+            sent.set()
+            done.wait(30)
+
+    loader = threading.Thread(target=copy)
+    loader.start()
+    try:
+        assert sent.wait(30)
+        deadline = time.monotonic() + 30
+        while not (rows := connection.execute(query("monitoring_running_loads")).fetchall()) or rows[0][4] < 1000:
+            assert time.monotonic() < deadline
+        assert rows[0][1:3] == ("a loader", "landing")
+    finally:
+        done.set()
+        loader.join()

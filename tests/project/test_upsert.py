@@ -1,0 +1,131 @@
+"""The strategy upsert: its errors name their fix, and re-delivered rows leave no bloat."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bench.scratch_project import write_scratch_project
+from loaders.connection import Address
+from tests.project.conftest import Dbt
+
+MODEL = """
+{{{{ config(
+    materialized='incremental', incremental_strategy='upsert', on_schema_change='fail',
+    unique_key={key}, indexes=[{indexes}],
+) }}}}
+select {columns} from public.landed
+"""
+COLUMNS = "branch_id, item_id, note, current_timestamp as _inserted_at, current_timestamp as _updated_at"
+UNIQUE = "{'columns': ['item_id', 'branch_id'], 'unique': true}"
+LANDED = "create table public.landed (branch_id int, item_id int, note text)"
+
+
+class Table:
+    def __init__(self, dbt: Dbt, connection: psycopg.Connection) -> None:
+        self.dbt = dbt
+        self.connection = connection
+
+    def declare(self, *, key: str = "['branch_id', 'item_id']", indexes: str = UNIQUE, columns: str = COLUMNS) -> None:
+        text = MODEL.format(key=key, indexes=indexes, columns=columns)
+        write_scratch_project(self.dbt.project, {"items.sql": text})
+
+    def land(self, rows: str) -> None:
+        self.connection.execute("truncate public.landed")
+        self.connection.execute(f"insert into public.landed {rows}")
+
+    def run(self) -> None:
+        self.dbt.succeed("run")
+
+    def fail(self) -> str:
+        done = self.dbt.run("run")
+        assert done.returncode == 1, done.stdout
+        return done.stdout
+
+    def number(self, query: str) -> float:
+        row = self.connection.execute(query).fetchone()
+        assert row is not None
+        return float(row[0])
+
+
+@pytest.fixture
+def table(address: Address, connection: psycopg.Connection, tmp_path: Path) -> Table:
+    connection.execute(LANDED)
+    table = Table(Dbt(address, tmp_path, project=tmp_path), connection)
+    table.declare()
+    table.land("values (1, 1, 'one'), (1, 2, null)")
+    return table
+
+
+def test_a_missing_key_names_the_fix(table: Table) -> None:
+    table.declare(key="none")
+    table.run()
+    assert "The strategy upsert needs a key: set `unique_key` in the config of" in table.fail()
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [
+        "",
+        "{'columns': ['item_id', 'branch_id']}",
+        "{'columns': ['item_id'], 'unique': true}",
+        "{'columns': ['item_id', 'branch_id', 'note'], 'unique': true}",
+    ],
+)
+def test_a_missing_unique_index_names_the_fix(table: Table, indexes: str) -> None:
+    table.declare(indexes=indexes)
+    table.run()
+    said = table.fail()
+    assert "has no unique index on exactly (branch_id, item_id): set `indexes: [{columns: [branch_id, item_id]" in said
+    assert "dbt run --full-refresh --select items" in said
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "create unique index on core.items (branch_id, item_id) where note is not null",
+        "create unique index on core.items (branch_id, (item_id + 0))",
+        "alter table core.items add unique (branch_id, item_id) deferrable",
+    ],
+)
+def test_an_index_that_tells_no_conflict_does_not_count(table: Table, index: str) -> None:
+    table.declare(indexes="")
+    table.run()
+    table.connection.execute(index)
+    assert "has no unique index on exactly (branch_id, item_id)" in table.fail()
+
+
+def test_a_table_of_keys_alone_takes_new_ones(table: Table) -> None:
+    table.declare(columns="branch_id, item_id, current_timestamp as _inserted_at")
+    table.run()
+    table.land("values (1, 1, null), (2, 2, null)")
+    table.run()
+    assert table.number("select count(*) from core.items") == 3
+
+
+def test_a_value_that_becomes_null_is_a_change_and_null_again_is_none(table: Table) -> None:
+    table.run()
+    table.land("values (1, 1, null), (1, 2, null)")
+    table.run()
+    changed = "select array_agg(item_id order by item_id) from core.items where _updated_at > _inserted_at"
+    assert table.connection.execute(changed).fetchone() == ([1],)
+
+
+def test_re_delivered_rows_leave_no_bloat(table: Table) -> None:
+    """50 increments, each of a fifth of the rows of which one in twenty changed; no vacuum comes by."""
+    rows, share = 20_000, "select pg_indexes_size('core.items') / pg_total_relation_size('core.items')::float8"
+    table.declare(indexes=UNIQUE + ", {'columns': ['branch_id']}, {'columns': ['item_id']}")
+    table.land(f"select i % 50, i, md5(i::text) from generate_series(1, {rows}) as i")
+    table.run()
+    table.connection.execute("alter table core.items set (autovacuum_enabled = off)")
+    fresh = table.number(share)
+    for delivery in range(50):
+        table.land(
+            f"select i % 50, i, md5((case when i / 5 % 20 = {delivery} % 20 then {delivery} else 0 end + i)::text) "
+            f"from generate_series(1, {rows}) as i where i % 5 = {delivery} % 5"
+        )
+        table.run()
+    assert table.number("select n_tup_upd from pg_stat_user_tables where relname = 'items'") > 5_000
+    grown = table.number(share)
+    table.dbt.succeed("run", "--full-refresh")
+    assert grown < 1.1 * fresh, (grown, fresh)
