@@ -34,7 +34,7 @@ from dbt.tests.adapter.simple_copy.test_simple_copy import EmptyModelsArentRunBa
 from dbt.tests.adapter.unit_testing.test_types import BaseUnitTestingTypes
 
 # Their fixtures and dbt's own dependencies warn.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 class TestSimpleMaterializations(BaseSimpleMaterializations):
