@@ -8,6 +8,12 @@
 
 
 {% macro postgres__get_incremental_upsert_sql(arg_dict) %}
+    {% if arg_dict['incremental_predicates'] %}
+        {{ exceptions.raise_compiler_error(
+            'The strategy upsert finds rows by their key alone: remove `incremental_predicates` '
+            ~ 'from the config of ' ~ this ~ '.'
+        ) }}
+    {% endif %}
     {% set table = arg_dict['target_relation'] %}
     {% set keys = upsert_keys(table, arg_dict['unique_key']) %}
     {% set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}

@@ -12,7 +12,7 @@ from tests.project.conftest import Dbt
 MODEL = """
 {{{{ config(
     materialized='incremental', incremental_strategy='upsert', on_schema_change='fail',
-    unique_key={key}, indexes=[{indexes}],
+    unique_key={key}, indexes=[{indexes}], incremental_predicates={predicates},
 ) }}}}
 select {columns} from public.landed
 """
@@ -26,8 +26,11 @@ class Table:
         self.dbt = dbt
         self.connection = connection
 
-    def declare(self, *, key: str = "['branch_id', 'item_id']", indexes: str = UNIQUE, columns: str = COLUMNS) -> None:
-        text = MODEL.format(key=key, indexes=indexes, columns=columns)
+    def declare(
+        self, *, key: str = "['branch_id', 'item_id']", indexes: str = UNIQUE, columns: str = COLUMNS,
+        predicates: str = "none",
+    ) -> None:  # fmt: skip
+        text = MODEL.format(key=key, indexes=indexes, columns=columns, predicates=predicates)
         write_scratch_project(self.dbt.project, {"items.sql": text})
 
     def land(self, rows: str) -> None:
@@ -61,6 +64,25 @@ def test_a_missing_key_names_the_fix(table: Table) -> None:
     table.declare(key="none")
     table.run()
     assert "The strategy upsert needs a key: set `unique_key` in the config of" in table.fail()
+
+
+def test_predicates_are_refused(table: Table) -> None:
+    table.declare(predicates="['true']")
+    table.run()
+    assert "finds rows by their key alone: remove `incremental_predicates` from the config of" in table.fail()
+
+
+def test_a_small_delta_is_looked_up_and_a_large_one_hashed(table: Table) -> None:
+    """The cost of an increment follows its rows: a small one reads no page of the table but theirs."""
+    table.land("select i % 50, i, md5(i::text) from generate_series(1, 20000) as i")
+    table.run()
+    table.connection.execute("vacuum analyze core.items")
+    scans = "select seq_tup_read from pg_stat_user_tables where relname = 'items'"
+    for share, is_read_whole in ((100, False), (2, True)):
+        table.land(f"select i % 50, i, md5(i::text) from generate_series(1, 20000, {share}) as i")
+        before = table.number(scans)
+        table.run()
+        assert (table.number(scans) - before >= 20_000) == is_read_whole, share
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,7 @@ from dbt.tests.adapter.constraints.test_constraints import (
 from dbt.tests.adapter.empty.test_empty import BaseTestEmpty
 from dbt.tests.adapter.grants.test_incremental_grants import BaseIncrementalGrants
 from dbt.tests.adapter.grants.test_model_grants import BaseModelGrants
-from dbt.tests.adapter.hooks.test_model_hooks import (
-    BaseDuplicateHooksInConfigs,
-    BasePrePostModelHooks,
-    BasePrePostModelHooksInConfig,
-)
+from dbt.tests.adapter.hooks.test_model_hooks import BaseDuplicateHooksInConfigs
 from dbt.tests.adapter.incremental.test_incremental_merge_exclude_columns import BaseMergeExcludeColumns
 from dbt.tests.adapter.incremental.test_incremental_microbatch import BaseMicrobatch
 from dbt.tests.adapter.incremental.test_incremental_on_schema_change import BaseIncrementalOnSchemaChange
@@ -94,7 +90,10 @@ class TestIncrementalContract(BaseIncrementalConstraintsColumnsEqual):
 
 
 class TestTableContractRollback(BaseTableConstraintsRollback):
-    pass
+    @pytest.fixture(scope="class")
+    def expected_error_messages(self) -> list[str]:
+        """The constraints are put on the rows once they are there."""
+        return ['column "id" of relation', "contains null values"]
 
 
 class TestIncrementalContractRollback(BaseIncrementalConstraintsRollback):
@@ -118,14 +117,6 @@ class TestModelGrants(BaseModelGrants):
 
 
 class TestIncrementalGrants(BaseIncrementalGrants):
-    pass
-
-
-class TestHooks(BasePrePostModelHooks):
-    pass
-
-
-class TestHooksInConfig(BasePrePostModelHooksInConfig):
     pass
 
 

@@ -12,7 +12,7 @@ from dbt.tests.adapter.incremental.test_incremental_on_schema_change import Base
 from tests.project.adapter.conftest import UPSERT
 
 # Their fixtures and dbt's own dependencies warn.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 class Upsert:
@@ -35,8 +35,11 @@ class TestContractRollback(Upsert, BaseIncrementalConstraintsRollback):
     pass
 
 
-class TestGrants(Upsert, BaseIncrementalGrants):
-    pass
+class TestGrants(BaseIncrementalGrants):
+    @pytest.fixture(scope="class")
+    def project_config_update(self) -> dict[str, Any]:
+        key = {"+unique_key": "fun", "+indexes": [{"columns": ["fun"], "unique": True}]}
+        return {"models": UPSERT | key}
 
 
 class TestEmpty(Upsert, BaseTestEmpty):
