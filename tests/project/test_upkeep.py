@@ -14,6 +14,9 @@ from loaders.ledger import SCHEMA
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Dbt
 
+# Two dbt runs a test, and vacuums that wait for each other.
+pytestmark = pytest.mark.slow
+
 MODEL = (
     "{{ config(materialized='table', indexes=[{'columns': ['item_id']}]) }} select 1::bigint as item_id, 'a' as text"
 )
