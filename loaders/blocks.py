@@ -1,7 +1,7 @@
 """Cut a byte stream into blocks of whole records, without parsing it.
 
 A record ends at a newline with an even number of quote bytes before it: that is how PostgreSQL's own CSV reader
-finds the end of a record (CopyReadLineText in copyfromparse.c toggles at every quote byte). `bytes.count`,
+finds the end of a record (CopyReadLineText in copyfromparse.c toggles at every quote byte). `bytes.split`,
 `bytes.rfind` and `bytes.replace` do it at memory speed. NDJSON has no quote byte: every newline ends a record.
 """
 
@@ -29,7 +29,8 @@ class Block:
     """Whole records, cut from one file.
 
     `offset` is the byte offset of the first record in the uncompressed file, `first_record` its number (the first
-    record after the header is 1). `data` ends in a newline.
+    record after the header is 1). `data` ends in a newline. `prefixed` is `data` with the reader's prefix before every
+    record; b"" in what was made from a block.
     """
 
     data: bytes
@@ -37,6 +38,7 @@ class Block:
     first_record: int
     records: int
     has_quoted_newlines: bool
+    prefixed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ class BadRecord:
 class BlockReader:
     """Cut `stream` into blocks.
 
-    `quote` is the format's quote byte, or None where every newline ends a record. `block_bytes` is about the size of
-    a block; a record longer than that makes its block longer.
+    `quote` is the format's quote byte, or None where every newline ends a record. `prefix` goes before every record of
+    a block's `prefixed`: putting it there counts the records on the way. `block_bytes` is about the size of a block; a
+    record longer than that makes its block longer.
     """
 
     def __init__(
@@ -61,11 +64,13 @@ class BlockReader:
         stream: Stream,
         *,
         quote: bytes | None,
+        prefix: bytes = b" ",
         block_bytes: int = BLOCK_BYTES,
         max_record_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
         self._stream = stream
         self._quote = quote
+        self._prefix = prefix
         self._block_bytes = block_bytes
         self._max_record_bytes = max_record_bytes
         self._carry = b""
@@ -99,19 +104,20 @@ class BlockReader:
         while True:
             if not self._at_end and (not self._carry or len(self._carry) < self._block_bytes):
                 self._fill()
-            end = _last_record_end(self._carry, self._quote)
+            end, has_quoted_newlines = _last_record_end(self._carry, self._quote)
             if end:
-                return self._block(end)
+                return self._block(end, has_quoted_newlines)
             if len(self._carry) > self._max_record_bytes:
                 return self._too_long()
             if self._at_end:
                 return self._last_record()
             self._fill()
 
-    def _block(self, end: int) -> Block:
-        data = self._carry[:end]
-        records, has_quoted_newlines = _count_records(data, self._quote)
-        block = Block(data, self._offset, self._next_record, records, has_quoted_newlines)
+    def _block(self, end: int, has_quoted_newlines: bool) -> Block:
+        data, quote = self._carry[:end], self._quote
+        prefixed = prefix_records(data, self._prefix, quote if has_quoted_newlines else None)
+        records = (len(prefixed) - len(data)) // len(self._prefix)
+        block = Block(data, self._offset, self._next_record, records, has_quoted_newlines, prefixed)
         self._skip(end)
         self._next_record += records
         return block
@@ -123,7 +129,7 @@ class BlockReader:
         if self._quote is None or self._carry.count(self._quote) % 2 == 0:
             # One newline more than the file has: the offset of what follows does not matter at the end.
             self._carry += b"\n"
-            return self._block(len(self._carry))
+            return self._block(*_last_record_end(self._carry, self._quote))
         return self._bad_line("unterminated quote: the record runs to the end of the file")
 
     def _too_long(self) -> BadRecord:
@@ -184,10 +190,11 @@ def halves(block: Block, quote: bytes | None) -> tuple[Block, Block]:
     middle = len(records) // 2
     first, second = b"".join(records[:middle]), b"".join(records[middle:])
     return (
-        replace(block, data=first, records=middle),
+        replace(block, data=first, records=middle, prefixed=b""),
         replace(
             block,
             data=second,
+            prefixed=b"",
             offset=block.offset + len(first),
             first_record=block.first_record + middle,
             records=len(records) - middle,
@@ -200,20 +207,20 @@ def with_plain_line_ends(block: Block, quote: bytes | None) -> Block:
     if b"\r\n" not in block.data:
         return block
     records = (record.removesuffix(b"\r\n") for record in split_records(block, quote))
-    return replace(block, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records))
+    return replace(block, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records), prefixed=b"")
 
 
-def prefix_records(block: Block, prefix: bytes, quote: bytes | None) -> bytes:
-    """Return the block's data with `prefix` (lineage columns) before every record."""
+def prefix_records(data: bytes, prefix: bytes, quote: bytes | None) -> bytes:
+    """Return whole records with `prefix` (lineage columns) before each; no `quote`: every newline ends a record."""
     after_newline = b"\n" + prefix
-    if quote is None or not block.has_quoted_newlines:
-        data = block.data.replace(b"\n", after_newline)
+    if quote is None:
+        prefixed = data.replace(b"\n", after_newline)
     else:
-        parts = block.data.split(quote)
+        parts = data.split(quote)
         parts[0::2] = [part.replace(b"\n", after_newline) for part in parts[0::2]]
-        data = quote.join(parts)
-    # The last newline ends the block: nothing follows it.
-    return b"".join((prefix, memoryview(data)[: -len(prefix)]))
+        prefixed = quote.join(parts)
+    # The last newline ends the data: nothing follows it.
+    return b"".join((prefix, memoryview(prefixed)[: -len(prefix)]))
 
 
 def number_records(block: Block, prefix: bytes, delimiter: bytes, quote: bytes | None) -> bytes:
@@ -242,22 +249,16 @@ def _first_record_end(data: bytes, quote: bytes | None) -> int | None:
     return None
 
 
-def _last_record_end(data: bytes, quote: bytes | None) -> int:
-    """Return the index behind the last newline that ends a record, 0 if none does."""
-    quotes = 0 if quote is None else data.count(quote)
+def _last_record_end(data: bytes, quote: bytes | None) -> tuple[int, bool]:
+    """Return the index behind the last newline that ends a record, 0 if none does, and whether one before is quoted."""
+    if quote is None:
+        return data.rfind(b"\n") + 1, False
+    # Every second part stands in quotes. One split finds both, at two thirds of the time that counting takes.
+    parts = data.split(quote)
     end = len(data)
-    while (newline := data.rfind(b"\n", 0, end)) >= 0:
-        quotes -= 0 if quote is None else data.count(quote, newline, end)
-        if quotes % 2 == 0:
-            return newline + 1
-        end = newline
-    return 0
-
-
-def _count_records(data: bytes, quote: bytes | None) -> tuple[int, bool]:
-    """Return the number of records, and whether a newline stands in quotes."""
-    newlines = data.count(b"\n")
-    if quote is None or quote not in data:
-        return newlines, False
-    quoted = sum(part.count(b"\n") for part in data.split(quote)[1::2])
-    return newlines - quoted, quoted > 0
+    for at in range(len(parts) - 1, -1, -1):
+        start = end - len(parts[at])
+        if at % 2 == 0 and (newline := parts[at].rfind(b"\n")) >= 0:
+            return start + newline + 1, any(b"\n" in quoted for quoted in parts[1:at:2])
+        end = start - 1
+    return 0, False

@@ -98,9 +98,11 @@ def test_prefix_stands_before_every_record_and_nowhere_else(
     rows: list[list[str]], line_end: str, block_bytes: int
 ) -> None:
     read = []
-    for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
+    reader = BlockReader(io.BytesIO(as_csv(rows, line_end)), quote=QUOTE, prefix=b"7,8,", block_bytes=block_bytes)
+    for block in reader:
         assert isinstance(block, Block)
-        read += read_csv(prefix_records(block, b"7,8,", QUOTE))
+        assert block.prefixed == prefix_records(block.data, b"7,8,", QUOTE)
+        read += read_csv(block.prefixed)
     assert read == [["7", "8", *row] for row in rows]
 
 
