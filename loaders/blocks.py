@@ -225,11 +225,11 @@ def prefix_records(data: bytes, prefix: bytes, quote: bytes | None) -> bytes:
 
 def number_records(block: Block, prefix: bytes, delimiter: bytes, quote: bytes | None) -> bytes:
     """Return the block's data with `prefix` and its number in the file before every record."""
-    numbers = range(block.first_record, block.first_record + block.records)
-    return b"".join(
-        b"%b%d%b%b" % (prefix, number, delimiter, record)
-        for number, record in zip(numbers, split_records(block, quote), strict=True)
-    )
+    # One formatting of the whole block takes a third of the time of one a record.
+    parts = (block.data, prefix, delimiter, quote or b"")
+    data, before, after, quote = (part.replace(b"%", b"%%") for part in parts)
+    template = prefix_records(data, before + b"%d" + after, quote if block.has_quoted_newlines else None)
+    return template % tuple(range(block.first_record, block.first_record + block.records))
 
 
 def _split_at_newlines(data: bytes) -> list[bytes]:

@@ -43,7 +43,12 @@ def test_sigkill_of_loaders_at_random_moments(project: Project, connection: psyc
         while killed < kills:
             while len(running) < LOADERS:
                 running.append(project.start("load", "--batch-files", "2"))
-            time.sleep(dice.random() * 0.6)
+            # Half of the moments are anywhere, in a start as likely as not; the others are in a load.
+            if dice.random() < 0.5:
+                time.sleep(dice.random() * 0.6)
+            else:
+                wait_for_a_load(connection)
+                time.sleep(dice.random() * 0.1)
             victim = running.pop(dice.randrange(LOADERS))
             killed += kill(victim)
             assert not connection.execute(PARTLY_VISIBLE).fetchall()
@@ -63,6 +68,14 @@ def test_sigkill_of_loaders_at_random_moments(project: Project, connection: psyc
     each_once(connection, records)
     undone = count(connection, "select count(*) from ops.loads where status = 'failed'")
     print(f"\n{killed} loaders killed, {undone} loads undone, {rounds + 1} times landed whole: 0 differences")
+
+
+def wait_for_a_load(connection: psycopg.Connection) -> None:
+    """Wait until some loader copies, or for two seconds."""
+    copying = "select count(*) from pg_stat_activity where state = 'active' and query ilike 'copy%'"
+    until = time.monotonic() + 2
+    while time.monotonic() < until and not count(connection, copying):
+        time.sleep(0.005)
 
 
 def kill(process: subprocess.Popen[str]) -> bool:
