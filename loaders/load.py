@@ -134,7 +134,8 @@ class TableLoader:
                     ledger.discard_all(self._table)
                     self._must_truncate = False
                 with ledger.exclusive_ddl():
-                    create_or_widen(connection, self.source, ())
+                    # Those that are described, so that a staging view can be built before the first file is there.
+                    create_or_widen(connection, self.source, self.source.columns)
                 new = self._new_files(ledger.known_files(self._table), report)
                 while batch := list(islice(new, self._options.batch_files)):
                     try:

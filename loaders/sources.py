@@ -35,13 +35,14 @@ class Bronze:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
-    """One source table: its dbt name, its raw table, its files."""
+    """One source table: its dbt name, its raw table, its files, the columns that its YAML describes without lineage."""
 
     source: str
     table: str
     schema: str
     identifier: str
     bronze: Bronze
+    columns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,6 +90,7 @@ def _declared(document: dict[str, Any], path: Path) -> Iterator[SourceTable]:
                 schema=source.get("schema") or source["name"],
                 identifier=table.get("identifier") or table["name"],
                 bronze=_bronze(meta["bronze"], where),
+                columns=tuple(one["name"] for one in table.get("columns") or () if not one["name"].startswith("_")),
             )
 
 

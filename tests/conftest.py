@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -83,14 +83,15 @@ class Project:
     def bronze(self) -> Path:
         return self.folder / "data" / "bronze"
 
-    def declare(self, source: str, **bronze: Any) -> None:
-        """Declare `source`.rows, whose files are <source>/* unless `path` says otherwise."""
+    def declare(self, source: str, *, columns: Sequence[str] = (), **bronze: Any) -> None:
+        """Declare `source`.rows, whose files are <source>/* unless `path` says otherwise; `columns` are described."""
         folder = self.folder / "models" / "staging" / source
         folder.mkdir(parents=True, exist_ok=True)
         table = {
             "name": "rows",
             "identifier": f"{source}__rows",
             "config": {"meta": {"bronze": {"path": f"{source}/**/*", "format": "csv"} | bronze}},
+            "columns": [{"name": column} for column in columns],
         }
         document = {"sources": [{"name": source, "schema": "staging", "tables": [table]}]}
         (folder / f"_{source}__sources.yml").write_text(yaml.safe_dump(document))

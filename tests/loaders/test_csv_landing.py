@@ -172,3 +172,12 @@ def test_hive_folders_and_record_numbers_are_lineage(project: Project, connectio
         "or hive_keys <> jsonb_build_object('date', '2026-01-' || (raw ->> 'day'), 'run_id', 'a:' || (raw ->> 'day'))",
     )
     assert wrong == 0
+
+
+def test_described_columns_are_there_before_the_first_file(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("later", columns=["id", "name", "_load_id"])
+    assert project.load("later").found == 0
+    assert landed(connection, "later", ["id", "name"]) == Counter()
+    project.write("later/rows.csv", "name,id,more\nAda,1,x\n")
+    assert project.load("later").problems == []
+    assert landed(connection, "later", ["id", "name", "more"]) == Counter({("1", "Ada", "x"): 1})
