@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 
 from bench.errors import ToolError
+from bench.generated_file import MEMORY_LIMIT, GeneratedFile
 from bench.gym_records import DELIVERED, ENTRIES, MACROS, MEMBERS, PROSPECTS, SALES
-from bench.people import FIRST_NAMES, LAST_NAMES, MEMORY_LIMIT, GeneratedFile, places
+from bench.people import FIRST_NAMES, LAST_NAMES, places
 
 FIRST_RUN = datetime.fromisoformat("2026-01-11T03:00:00")
 # A part is sorted in memory, so its size bounds the memory, whatever the scale.

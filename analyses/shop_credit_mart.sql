@@ -1,0 +1,3 @@
+select credit
+from {{ ref('shop_credit') }}
+where customer_id = 0

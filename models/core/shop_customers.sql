@@ -1,0 +1,49 @@
+{{
+    config(
+        unique_key='customer_id',
+        indexes=[
+            {'columns': ['customer_id'], 'unique': true},
+            {'columns': ['name']}
+        ]
+    )
+}}
+
+with
+
+customers as (
+    select * from {{ ref('stg_shop__customers') }}
+    where {{ pending_loads('shop', 'customers') }}
+),
+
+latest_versions as (
+    select distinct on (customer_id)
+        customer_id,
+        name,
+        role,
+        level,
+        _load_id
+    from customers
+    where customer_id is not null
+    -- The content decides between two rows of one file, so that every build decides alike.
+    order by
+        customer_id asc,
+        _load_id desc,
+        _file_id desc,
+        name asc,
+        role asc,
+        level asc
+),
+
+shop_customers as (
+    select
+        customer_id,
+        name,
+        role,
+        level,
+        _load_id,
+        current_timestamp as _inserted_at,
+        current_timestamp as _updated_at
+    from latest_versions
+)
+
+select * from shop_customers

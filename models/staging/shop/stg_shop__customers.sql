@@ -1,0 +1,24 @@
+with
+
+source as (
+    {# render(), because `--empty` must not leave a view behind that reads nothing #}
+    select * from {{ source('shop', 'customers').render() }}
+    where {{ complete_loads_only(source('shop', 'customers')) }}
+),
+
+renamed as (
+    select
+        {{ try_cast('id', 'bigint') }} as customer_id,
+
+        -- the customer
+        nullif(name, '') as name,
+        nullif(role, '') as role,
+        {{ try_cast('level', 'integer') }} as level,
+
+        -- lineage
+        _load_id,
+        _file_id
+    from source
+)
+
+select * from renamed

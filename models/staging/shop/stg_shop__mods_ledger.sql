@@ -1,0 +1,31 @@
+with
+
+source as (
+    {# render(), because `--empty` must not leave a view behind that reads nothing #}
+    select * from {{ source('shop', 'mods_ledger').render() }}
+    where {{ complete_loads_only(source('shop', 'mods_ledger')) }}
+),
+
+renamed as (
+    select
+        {{ try_cast('id', 'bigint') }} as entry_id,
+
+        -- what is traded
+        {{ try_cast('mod_id', 'integer') }} as mod_id,
+        nullif(mod_sku, '') as mod_sku,
+
+        -- what it changes
+        {{ try_cast('qty_change', 'integer') }} as qty_change,
+        {{ try_cast('credit_change', 'integer') }} as credit_change,
+
+        -- by whom and when
+        {{ try_cast('customer_id', 'bigint') }} as customer_id,
+        {{ try_cast('created_at', 'timestamptz') }} as created_at,
+
+        -- lineage
+        _load_id,
+        _file_id
+    from source
+)
+
+select * from renamed
