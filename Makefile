@@ -28,7 +28,7 @@ down: .venv/installed
 
 clean: .venv/installed
 	$(BIN)/python -m loaders db down --remove-data
-	rm -rf data target logs dbt_packages .venv .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf data target logs report.html dbt_packages .venv .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv .venv

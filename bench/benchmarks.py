@@ -2,12 +2,13 @@
 
 import itertools
 import json
+import math
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,36 +16,43 @@ from typing import Any
 from bench.errors import ProjectError, UnknownQuery
 from loaders.connection import Address
 
-PARAMETER_TYPES = ("integer", "bigint")
+PARAMETER_TYPES = ("integer", "bigint", "text")
+# More sets of arguments than this are sampled where every one would be asked.
+EVERY_SET = 1000
+Argument = int | str
+Arguments = tuple[Argument, ...]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One placeholder: its name, type and range, both ends included."""
+    """One placeholder: its name, its type, the values that it may take (a range of numbers, or texts)."""
 
     name: str
     type: str
-    min: int
-    max: int
+    values: Sequence[Argument]
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One analysis: the question that it answers, the layer that it asks, its compiled SQL with $1, $2 ..."""
+    """One analysis: its question, the layer that it asks, its SQL with $1 and so on, what it reads."""
 
     name: str
     question: str
     layer: str
     sql: str
     parameters: tuple[Parameter, ...]
+    # Schema and name of each table, view and seed.
+    reads: tuple[tuple[str, str], ...] = ()
 
-    def draws(self, count: int, source: random.Random) -> list[tuple[int, ...]]:
+    def draws(self, count: int, source: random.Random) -> list[Arguments]:
         """Draw `count` sets of arguments."""
-        return [tuple(source.randint(p.min, p.max) for p in self.parameters) for _ in range(count)]
+        return [tuple(source.choice(p.values) for p in self.parameters) for _ in range(count)]
 
-    def every_argument(self) -> Iterator[tuple[int, ...]]:
-        """Yield every set of arguments in range."""
-        return itertools.product(*(range(p.min, p.max + 1) for p in self.parameters))
+    def every_argument(self, seed: int, most: int = EVERY_SET) -> list[Arguments]:
+        """Return every set of arguments, or about `most` of them drawn by `seed` where there are more."""
+        if math.prod(len(p.values) for p in self.parameters) <= most:
+            return list(itertools.product(*(p.values for p in self.parameters)))
+        return list(dict.fromkeys(self.draws(most, random.Random(seed))))  # noqa: S311 - not a secret
 
 
 def compile_benchmarks(project: Path, address: Address) -> list[Benchmark]:
@@ -65,8 +73,9 @@ def compile_benchmarks(project: Path, address: Address) -> list[Benchmark]:
 
 def read_benchmarks(manifest: Mapping[str, Any]) -> list[Benchmark]:
     """Return the benchmarks among a manifest's compiled analyses, sorted by question and by layer as data flows."""
+    nodes = {**manifest["nodes"], **manifest.get("sources", {})}
     analyses = [node for node in manifest["nodes"].values() if node["resource_type"] == "analysis"]
-    found = [_benchmark(node) for node in analyses if node["config"].get("meta", {}).get("benchmark")]
+    found = [_benchmark(node, nodes) for node in analyses if node["config"].get("meta", {}).get("benchmark")]
     return sorted(found, key=lambda one: (one.question, _depth(one.layer), one.name))
 
 
@@ -93,23 +102,35 @@ def _depth(layer: str) -> int:
     return layers.index(layer) if layer in layers else len(layers)
 
 
-def _benchmark(node: Mapping[str, Any]) -> Benchmark:
+def _benchmark(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Benchmark:
     """Read one compiled analysis; ProjectError names the analysis and what its declaration lacks."""
-    name, declared = node["name"], node["config"]["meta"]["benchmark"]
+    declared = node["config"]["meta"]["benchmark"]
     try:
-        parameters = tuple(
-            Parameter(str(p["name"]), str(p["type"]), int(p["min"]), int(p["max"])) for p in declared["parameters"]
-        )
+        parameters = tuple(_parameter(p) for p in declared["parameters"])
         question, layer = str(declared["question"]), str(declared["layer"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ProjectError(
             f"{node['original_file_path']}: its config.meta.benchmark cannot be read ({error!r}). Declare question, "
-            "layer and parameters, each parameter with name, type, min and max."
+            "layer and parameters ([] for none): each with name, type (" + ", ".join(PARAMETER_TYPES) + ") and either "
+            "min and max, or for text its values."
         ) from error
-    for parameter in parameters:
-        if parameter.type not in PARAMETER_TYPES or parameter.min > parameter.max:
-            raise ProjectError(
-                f"{node['original_file_path']}: parameter {parameter.name} is {parameter.type} from {parameter.min} to "
-                f"{parameter.max}. Use one of {', '.join(PARAMETER_TYPES)}, and min at most max."
-            )
-    return Benchmark(name, question, layer, node["compiled_code"].strip().rstrip(";"), parameters)
+    read = [nodes[name] for name in node.get("depends_on", {}).get("nodes", [])]
+    reads = tuple((one["schema"], one.get("identifier") or one.get("alias") or one["name"]) for one in read)
+    return Benchmark(node["name"], question, layer, node["compiled_code"].strip().rstrip(";"), parameters, reads)
+
+
+def _parameter(declared: Mapping[str, Any]) -> Parameter:
+    """Read one parameter; ValueError says what is wrong with its type or values."""
+    name, type_ = str(declared["name"]), str(declared["type"])
+    values: Sequence[Argument]
+    if type_ == "text":
+        if isinstance(declared["values"], str):
+            raise ValueError(f"{name}: values is a text, not a list")
+        values = tuple(str(value) for value in declared["values"])
+    elif type_ in PARAMETER_TYPES:
+        values = range(int(declared["min"]), int(declared["max"]) + 1)
+    else:
+        raise ValueError(f"{name}: type is {type_}")
+    if not len(values):  # OverflowError where a range has more values than can be counted
+        raise ValueError(f"{name}: no value is allowed")
+    return Parameter(name, type_, values)

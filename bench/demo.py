@@ -11,30 +11,40 @@ from pathlib import Path
 
 import click
 
-from bench.benchmarks import dbt_program
+from bench.benchmarks import Benchmark, dbt_program
 from bench.errors import StepFailed
 from bench.harness import measure
+from bench.loading import loading_figures, results_table
+from bench.loading_cases import measure_loading
 from bench.measurement import checked_benchmarks, refuse_errors
 from bench.people import generate_people
-from bench.report import closing_lines, console, rows_table
+from bench.report import circumstances, closing_lines, console, figures, rows_table
+from bench.results import FOLDER as RESULTS
+from bench.results import PAGE, keep
 from bench.workers import Run
 from loaders.connection import Address
 from loaders.server import LocalServer
 
 BRONZE = Path("data/bronze")
+# The loader beside psql, in turns; the other peers are `python -m bench load`'s.
+LOADING_WAYS = ("psql", "loader-2")
+LOADING_RUNS = 3
+QUERIES = ("people_older_than_staging", "people_older_than_core", "people_older_than_mart")
 COUNTS = (10, 100, 1000)
 # A key lookup answers a thousand queries in milliseconds: only more of them show its rate.
 MART_COUNT = 100_000
 SECONDS_A_ROW = 2
 CONNECTIONS = 8
+SWEEP = (1, 2, 4, 8, 16)
+SWEEP_SECONDS = 1
 SEED = 1
 
 
 @dataclass
 class Steps:
-    """The demo's steps so far: a heading and the seconds of each."""
+    """The demo's steps so far: the seconds of each by its heading."""
 
-    seconds: list[float] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -42,8 +52,8 @@ class Steps:
         click.echo(f"\n== {len(self.seconds) + 1}. {title}")
         began = time.monotonic()
         yield
-        self.seconds.append(time.monotonic() - began)
-        click.echo(f"-- {self.seconds[-1]:.1f} s")
+        self.seconds[title] = time.monotonic() - began
+        click.echo(f"-- {self.seconds[title]:.1f} s")
 
 
 def run_demo(rows: int) -> None:
@@ -60,22 +70,51 @@ def run_demo(rows: int) -> None:
     with steps.step("Build: staging to core to marts"):
         _run("build", [dbt_program(), "build", "--full-refresh", "--select", "source:people+"], address)
     with steps.step("Measure: persons older than X, asked of every layer"):
-        _measure(address)
-    click.echo(f"\nIngot's own work: {sum(steps.seconds):.1f} s")
+        mart = _measure(address)
+    with steps.step(f"Measure: more connections, {SWEEP[0]} to {SWEEP[-1]}"):
+        _sweep(mart, address)
+    if address.is_local:  # elsewhere, the right to create a database is not to be expected
+        with steps.step("Measure: loading beside psql"):
+            _compare_loading(address, rows)
+    click.echo(f"\nIngot's own work: {sum(steps.seconds.values()):.1f} s")
+    timed = [{"title": title, "seconds": seconds} for title, seconds in steps.seconds.items()]
+    keep("demo", {**circumstances(address), "rows": rows, "steps": timed})
+    from bench.page import write_page  # its drawing library takes a second to import
+
+    click.echo(f"The page of results: {write_page(RESULTS, PAGE)}")
     click.echo(_farewell(address))
 
 
-def _measure(address: Address) -> None:
-    """Measure all benchmark queries, the marts also with a larger n."""
+def _measure(address: Address) -> Benchmark:
+    """Measure the question's queries, the mart's also with a larger n, and return the mart's."""
     run = Run(address=address, driver="asyncpg", connections=CONNECTIONS, seconds=SECONDS_A_ROW, seed=SEED)
-    rows = []
-    for benchmark in checked_benchmarks([], run):
+    rows, benchmarks = [], checked_benchmarks(QUERIES, run)
+    for benchmark in benchmarks:
         counts = (*COUNTS, MART_COUNT) if benchmark.layer == "mart" else COUNTS
         rows += measure(benchmark, counts, run)
     console().print(rows_table(rows, run))
     for line in closing_lines(rows):
         click.echo(line)
+    keep("queries", figures(rows, [], run))
     refuse_errors(rows)
+    return benchmarks[-1]
+
+
+def _sweep(benchmark: Benchmark, address: Address) -> None:
+    """Measure one query with ever more connections."""
+    for connections in SWEEP:
+        run = Run(address=address, driver="asyncpg", connections=connections, seconds=SWEEP_SECONDS, seed=SEED)
+        rows = measure(benchmark, [None], run)
+        click.echo(f"{connections:>3} connections: {rows[0].summary.qps:>8,.0f} queries/s")
+        keep("queries", figures(rows, [], run))
+        refuse_errors(rows)
+
+
+def _compare_loading(address: Address, rows: int) -> None:
+    """Measure the loader beside psql on a file of as many persons, in a database of its own."""
+    [results] = measure_loading(["csv"], address, rows=rows, runs=LOADING_RUNS, only=LOADING_WAYS)
+    console().print(results_table(results, LOADING_RUNS))
+    keep("load", loading_figures([results], address, LOADING_RUNS))
 
 
 def _run(step: str, command: list[str], address: Address) -> None:

@@ -6,6 +6,7 @@ BenchError
 ├── QueryFailed     a benchmark's SQL cannot be prepared or answered
 ├── AnswersDiffer   two layers answer the same question differently
 ├── ToolError       a program that is needed is missing or failed
+├── ResultUnreadable  a file of figures that cannot be read
 └── StepFailed      a step of the demo ended with a non-zero exit code
 """
 
@@ -34,6 +35,10 @@ class AnswersDiffer(BenchError):  # noqa: N818 - named for what happened
 
 class ToolError(BenchError):
     """A program that is needed is missing or failed."""
+
+
+class ResultUnreadable(BenchError):  # noqa: N818 - named for what happened
+    """A file among the results holds no figures of a measurement."""
 
 
 class StepFailed(BenchError):  # noqa: N818 - named for what happened

@@ -1,25 +1,28 @@
-"""Time a query n times over C connections, spread over the machine's cores as `pgbench --jobs` does.
+"""Time queries n times over C connections, spread over the machine's cores as `pgbench --jobs` does.
 
 One process is bound to one core, and a key lookup keeps it busy: on two cores, two processes answered 1.6 times as
 many a second as one.
 """
 
-import asyncio
 import os
-import time
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError
 from typing import Any
 
+from bench.arrivals import scheduled
 from bench.benchmarks import Benchmark
+from bench.crew import Crew, Part, run_crew
+from bench.drivers import DRIVERS
 from bench.errors import ToolError
-from bench.latency import Summary, Tally, shares, slices, summarise
-from bench.workers import Run, Workload, open_sessions, run_async, run_workers, warm_up
+from bench.latency import NS_PER_SECOND, Summary, shares, slices, summarise
+from bench.workers import Mix, Run
+
+TOTAL = "total"
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,24 @@ class Row:
     summary: Summary
 
 
-@dataclass(frozen=True)
-class Part:
-    """What one process saw of one row; the clock is the machine's, so that parts compare."""
-
-    began_ns: int
-    ended_ns: int
-    tallies: list[Tally]
-
-
 def measure(benchmark: Benchmark, counts: Sequence[int | None], run: Run) -> list[Row]:
     """Time one query, a row a count, on connections that are opened and warmed up before the clock starts."""
+    return measure_mix(Mix.of(benchmark), counts, run)
+
+
+def measure_mix(mix: Mix, counts: Sequence[int | None], run: Run) -> list[Row]:
+    """Time a mix: for each count a row a query and, where there are several queries, one of all together."""
     spawn = get_context("spawn")
-    crews = slices(shares(run.connections, processes(run)))
-    barrier = spawn.Barrier(len(crews))
+    shared = slices(shares(run.connections, processes(run)))
+    crews = [Crew(mix, counts, run, workers, number, len(shared)) for number, workers in enumerate(shared)]
+    barrier = spawn.Barrier(sum(len(crew.lanes) for crew in crews))
     members: list[SpawnProcess] = []
     inboxes: list[Connection[Any, Any]] = []
     try:
-        for workers in crews:
+        for crew in crews:
             inbox, outbox = spawn.Pipe(duplex=False)
-            work = (outbox, barrier, benchmark, counts, run, workers)
-            member = spawn.Process(target=_run_crew, args=work, daemon=True)
-            member.start()
+            member = spawn.Process(target=run_crew, args=(outbox, barrier, crew), daemon=True)
+            _start_without_interrupts(member)
             outbox.close()  # the process holds the only other end, so that its death is seen
             members.append(member)
             inboxes.append(inbox)
@@ -63,14 +62,26 @@ def measure(benchmark: Benchmark, counts: Sequence[int | None], run: Run) -> lis
             member.join()
         for inbox in inboxes:
             inbox.close()
-    return [
-        Row(benchmark, count, _merge(parts)) for count, parts in zip(counts, zip(*crew_parts, strict=True), strict=True)
-    ]
+    rows = []
+    for count, parts in zip(counts, zip(*crew_parts, strict=True), strict=True):
+        rows += _rows(mix, count, run, parts)
+    return rows
 
 
 def processes(run: Run) -> int:
-    """Return the number of processes: one a core, with at least one connection each."""
-    return min(run.connections, os.cpu_count() or 1)
+    """Return the number of processes: as asked for or one a core, with at least one connection each."""
+    if DRIVERS[run.driver].is_in_process:
+        return 1
+    return min(run.connections, run.processes or os.cpu_count() or 1)
+
+
+def _start_without_interrupts(member: SpawnProcess) -> None:
+    """Start a process that never sees Ctrl-C, which a terminal sends to all: this one ends the others."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        member.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[Part]]:
@@ -96,46 +107,19 @@ def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[Part]]:
     return received
 
 
-def _merge(parts: Sequence[Part]) -> Summary:
-    """Merge the parts of one row, from the first process's start to the last one's end."""
-    seconds = (max(part.ended_ns for part in parts) - min(part.began_ns for part in parts)) / 1e9
-    return summarise([tally for part in parts for tally in part.tallies], seconds)
-
-
-def _run_crew(
-    outbox: "Connection[Any, Any]",
-    barrier: Barrier,
-    benchmark: Benchmark,
-    counts: Sequence[int | None],
-    run: Run,
-    workers: range,
-) -> None:
-    """Run one process's workers for every row, and send the parts or what failed."""
-    try:
-        outbox.send(run_async(_time_rows(barrier, benchmark, counts, run, workers)))
-    except KeyboardInterrupt:
-        return  # the parent was interrupted too, and says so
-    except Exception as error:  # the parent raises it
-        barrier.abort()
-        outbox.send(error)
-
-
-async def _time_rows(
-    barrier: Barrier, benchmark: Benchmark, counts: Sequence[int | None], run: Run, workers: range
-) -> list[Part]:
-    """Time this process's share of each row; all processes start a row together."""
-    parts = []
-    seeds = [f"{run.seed} {worker}" for worker in workers]
-    async with open_sessions(benchmark, run, len(workers)) as sessions:
-        await asyncio.gather(*(warm_up(session, benchmark, run) for session in sessions))
-        for count in counts:
-            all_quotas: Sequence[int | None] = (
-                [None] * run.connections if count is None else shares(count, run.connections)
-            )
-            quotas = all_quotas[workers.start : workers.stop]
-            loads = [Workload.drawn(benchmark, quota, seed) for quota, seed in zip(quotas, seeds, strict=True)]
-            barrier.wait()
-            began = time.perf_counter_ns()
-            tallies = await run_workers(sessions, loads, began + int(run.seconds * 1e9))
-            parts.append(Part(began, time.perf_counter_ns(), tallies))
-    return parts
+def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[Part]) -> list[Row]:
+    """Merge the parts of one count, from the first process's start to the last one's end."""
+    seconds = (max(part.ended_ns for part in parts) - min(part.began_ns for part in parts)) / NS_PER_SECOND
+    by_query = list(zip(*(part.counts for part in parts), strict=True))
+    sent = sum(one.done + one.errors for one in by_query[-1])
+    whole = summarise(
+        by_query[-1],
+        seconds,
+        overhead_us=sum(part.processor_ns for part in parts) / sent / 1000 if sent else None,
+        late=None if run.rate is None else sum(part.late for part in parts),
+        unsent=None if run.rate is None else scheduled(run.rate, run.seconds, count) - sent,
+    )
+    if len(mix.benchmarks) == 1:
+        return [Row(mix.benchmarks[0], count, whole)]
+    each = [Row(one, None, summarise(some, seconds)) for one, some in zip(mix.benchmarks, by_query[:-1], strict=True)]
+    return [*each, Row(Benchmark(TOTAL, "mix", "mix", "", ()), count, whole)]

@@ -7,7 +7,7 @@ import click
 
 from bench.answers import check_answers
 from bench.benchmarks import Benchmark, choose, compile_benchmarks
-from bench.errors import QueryFailed
+from bench.errors import QueryFailed, UnknownQuery
 from bench.harness import Row
 from bench.workers import Run, run_async
 from loaders.connection import connect
@@ -22,6 +22,20 @@ def checked_benchmarks(names: Sequence[str], run: Run) -> list[Benchmark]:
     compared = run_async(check_answers([one for one in known if one.question in asked], run))
     click.echo(f"answers compared between layers: {compared}, all equal", err=True)
     return chosen
+
+
+def read_mix(text: str) -> dict[str, int]:
+    """Read NAME=WEIGHT,NAME=WEIGHT ...; UnknownQuery if it cannot be read."""
+    weights: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, weight = (word.strip() for word in part.partition("="))
+        if not name or name in weights or not weight.isdecimal() or int(weight) < 1:
+            raise UnknownQuery(
+                f"{part.strip()!r} in the mix cannot be read: write each query once as NAME=WEIGHT, "
+                "with a whole number from 1, and commas between."
+            )
+        weights[name] = int(weight)
+    return weights
 
 
 def refuse_errors(rows: Sequence[Row]) -> None:

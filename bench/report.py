@@ -4,10 +4,10 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from bench.drivers import DRIVERS
 from bench.harness import Row, processes
 from bench.pgbench import Comparison
-from bench.workers import Run
+from bench.workers import Mix, Run
 from loaders.connection import Address
 
 # Without a terminal rich assumes 80 columns and folds the figures.
-WIDTH_WITHOUT_TERMINAL = 140
+WIDTH_WITHOUT_TERMINAL = 160
+SPARKLINE_WIDTH = 20
+BARS = " ▁▂▃▄▅▆▇█"
 SETTINGS = (
     "shared_buffers", "effective_cache_size", "work_mem", "max_parallel_workers_per_gather", "random_page_cost", "jit",
     "max_connections", "fsync", "synchronous_commit", "plan_cache_mode",
@@ -35,13 +38,17 @@ def console() -> Console:
     return screen if screen.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
 
 
-def rows_table(rows: Iterable[Row], run: Run) -> Table:
+def rows_table(rows: Sequence[Row], run: Run) -> Table:
     """Return the table of measured rows, latencies in ms."""
-    table = Table(title=f"{run.connections} connections, {run.driver}, at most {run.seconds:g} s a row")
+    table = Table(title=f"{load_title(run)}, at most {run.seconds:g} s a row")
+    has_series = any(len(row.summary.series) > 1 for row in rows)
     for heading in ("query", "layer"):
         table.add_column(heading)
-    for heading in ("n", "done", "seconds", "QPS", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors"):
+    headings = ["n", "done", "seconds", "QPS", "p50 ms", "p95 ms", "p99 ms", "max ms", "errors"]
+    for heading in [*headings, *(["late", "unsent"] if run.rate is not None else [])]:
         table.add_column(heading, justify="right")
+    if has_series:
+        table.add_column("QPS each second", no_wrap=True)
     for row in rows:
         s = row.summary
         table.add_row(
@@ -53,17 +60,33 @@ def rows_table(rows: Iterable[Row], run: Run) -> Table:
             f"{s.qps:,.1f}",
             *("-" if value is None else f"{value:,.3f}" for value in (s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms)),
             f"{s.errors:,}",
+            *(counted(value) for value in ((s.late, s.unsent) if run.rate is not None else ())),
+            *([sparkline(s.series)] if has_series else []),
         )
     return table
 
 
-def comparison_line(comparison: Comparison) -> str:
-    """Say how the harness's rate compares with pgbench's, every round shown."""
-    turns = zip(comparison.harness_qps, comparison.pgbench_qps, strict=True)
-    shown = ", ".join(f"{ours:,.0f} / {theirs:,.0f}" for ours, theirs in turns)
-    return (
-        f"{comparison.benchmark.name}: {comparison.ratio:.2f} of pgbench (QPS of harness / pgbench in turns: {shown})"
-    )
+def load_title(run: Run) -> str:
+    """Name the load model in a few words."""
+    loop = "closed loop" if run.rate is None else f"open loop of {run.rate:,g} queries a second"
+    pipelined = f" of {run.pipeline} queries a sync" if DRIVERS[run.driver].is_pipelined else ""
+    used = processes(run)
+    workers = "1 process" if used == 1 else f"{used} processes"
+    return f"{loop}, {run.connections} connections, {workers}, {run.driver}{pipelined}"
+
+
+def sparkline(series: Sequence[int], width: int = SPARKLINE_WIDTH) -> str:
+    """Draw figures a second as bars from zero; more seconds than the width are averaged."""
+    if len(series) > width:
+        cuts = [at * len(series) // width for at in range(width + 1)]
+        series = [sum(series[start:end]) // (end - start) for start, end in pairwise(cuts)]
+    most = max(series, default=0) or 1
+    return "".join(BARS[value * (len(BARS) - 1) // most] for value in series)
+
+
+def counted(value: int | None) -> str:
+    """Return a number as people read it, a dash for none."""
+    return "-" if value is None else f"{value:,}"
 
 
 def closing_lines(rows: Sequence[Row]) -> list[str]:
@@ -102,8 +125,13 @@ def circumstances(address: Address) -> dict[str, Any]:
     }
 
 
-def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) -> dict[str, Any]:
-    """Return everything as JSON's types: the circumstances, the run, raw numbers."""
+def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run, mix: Mix | None = None) -> dict[str, Any]:
+    """Return everything as JSON's types: the circumstances, the run, raw numbers.
+
+    Each row has its latencies as `percentiles` (ms), its answers each full second as `series`, and the client's
+    processor time a query as `overhead_us` (null for the parts of a mix, which share it).
+    """
+    is_pipelined = DRIVERS[run.driver].is_pipelined
     return {
         **circumstances(run.address),
         "driver": run.driver,
@@ -111,6 +139,13 @@ def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) ->
         "processes": processes(run),
         "seconds_limit": run.seconds,
         "seed": run.seed,
+        "load_model": {
+            "kind": "closed" if run.rate is None else "open",
+            "rate": run.rate,
+            "warm_up_seconds": run.warm_up,
+            "pipeline": run.pipeline if is_pipelined else None,
+            "mix": None if mix is None else {one.name: w for one, w in zip(mix.benchmarks, mix.weights, strict=True)},
+        },
         "rows": [
             {
                 "query": row.benchmark.name,
@@ -123,10 +158,14 @@ def figures(rows: Sequence[Row], comparisons: Sequence[Comparison], run: Run) ->
         ],
         "pgbench": [
             {
-                "query": one.benchmark.name,
+                "query": one.name,
                 "harness_qps": one.harness_qps,
                 "pgbench_qps": one.pgbench_qps,
                 "ratio": one.ratio,
+                "harness_mean_ms": [turn.mean_ms for turn in one.harness],
+                "pgbench_mean_ms": [turn.mean_ms for turn in one.pgbench],
+                "harness_overhead_us": [turn.overhead_us for turn in one.harness],
+                "pgbench_overhead_us": [turn.overhead_us for turn in one.pgbench],
             }
             for one in comparisons
         ],

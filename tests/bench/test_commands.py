@@ -43,7 +43,8 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...], capsys: p
 @pytest.mark.parametrize(
     ("arguments", "counts", "names"),
     [
-        ("", (10, 100, 1000), ()),
+        ("", (), ()),
+        ("--rate 100 -n 5 --mix a=1", (5,), ()),
         ("-n 10 100 1000", (10, 100, 1000), ()),
         ("a b -n 5 7 --seconds 3", (5, 7), ("a", "b")),
         ("-n 5 7 a", (5, 7), ("a",)),
@@ -59,7 +60,18 @@ def test_several_counts_after_one_n(arguments: str, counts: tuple[int, ...], nam
 
 
 @pytest.mark.parametrize(
-    "arguments", ["queries -n", "queries -n ten", "queries -n 0", "queries --driver odbc", "generate people --rows -1"]
+    "arguments",
+    [
+        "queries -n",
+        "queries -n ten",
+        "queries -n 0",
+        "queries --driver odbc",
+        "generate people --rows -1",
+        "queries -n 5 --duration 1",
+        "queries a --mix a=1",
+        "queries --rate 0",
+        "queries --driver duckdb --processes 2",
+    ],
 )
 def test_arguments_that_cannot_be_used_exit_with_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments.split()) == 2
@@ -85,6 +97,43 @@ def test_queries_measures_all_layers(in_project: Path, tmp_path: Path, capsys: p
     assert figures["server"]["version"].startswith("PostgreSQL")
     assert "shared_buffers" in figures["server"]["settings"]
     assert "ingot" not in json.dumps(figures["server"]), "no address and no password belong in the figures"
+
+
+def test_queries_measures_a_mix_on_a_schedule(
+    in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "figures.json"
+    load = "--mix older_mart=9,older_core=1 --rate 50 --duration 2 --warm-up 0.2 --driver libpq --processes 1"
+    assert main(f"queries {load} --connections 2 --pgbench --json {written}".split()) == 0
+    said = capsys.readouterr()
+    assert "open loop of 50 queries a second, 2 connections, 1 process, libpq" in said.out
+    assert "latency counts from the scheduled time (p99 " in said.out
+    assert "of pgbench's at the same --rate" in said.out
+    figures = json.loads(written.read_text())
+    assert figures["load_model"] == {
+        "kind": "open", "rate": 50, "warm_up_seconds": 0.2, "pipeline": None, "mix": {"older_core": 1, "older_mart": 9},
+    }  # fmt: skip
+    core, mart, total = figures["rows"]
+    assert [row["query"] for row in (core, mart, total)] == ["older_core", "older_mart", "total"]
+    assert total["done"] + total["unsent"] == 100
+    assert total["done"] == core["done"] + mart["done"]
+    assert list(total["percentiles"]) == ["50", "75", "90", "95", "99", "99.9", "99.99"]
+    assert len(total["series"]) == 2
+    assert total["overhead_us"] > 0
+    assert len(figures["pgbench"][0]["pgbench_mean_ms"]) == 3
+
+
+def test_queries_go_through_a_pipeline(in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = tmp_path / "figures.json"
+    assert main(f"queries older_mart --driver psycopg-pipeline --pipeline 10 -n 95 --json {written}".split()) == 0
+    assert "psycopg-pipeline of 10 queries a sync" in capsys.readouterr().out
+    assert json.loads(written.read_text())["rows"][0]["done"] == 95
+
+
+@pytest.mark.parametrize("mix", ["older_mart", "older_mart=0", "older_mart=1,older_mart=2", "=3", "older_mart=x"])
+def test_a_mix_that_cannot_be_read_is_one_line(in_project: Path, mix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["queries", "--mix", mix]) == 1
+    assert "in the mix cannot be read: write each query once as NAME=WEIGHT" in capsys.readouterr().err
 
 
 def test_an_unknown_query_lists_the_known_ones(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,23 @@
+import math
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.latency import Tally, percentile, shares, slices, summarise
+from bench.latency import (
+    NS_PER_SECOND,
+    Counts,
+    Tally,
+    add_series,
+    mark_seconds,
+    pack,
+    shares,
+    slices,
+    summarise,
+)
 
-LATENCIES = st.lists(st.integers(min_value=0, max_value=10**12), min_size=1)
+LATENCIES = st.lists(st.integers(min_value=0, max_value=10**12), min_size=1, max_size=200)
 
 
 @pytest.mark.parametrize(
@@ -38,53 +49,62 @@ def test_slices(sizes: list[int], expected: list[range]) -> None:
     assert slices(sizes) == expected
 
 
-@pytest.mark.parametrize(
-    ("values", "percent", "expected"),
-    [
-        ([7], 1, 7),
-        ([7], 100, 7),
-        ([1, 2], 50, 1),
-        ([1, 2], 51, 2),
-        (list(range(1, 101)), 50, 50),
-        (list(range(1, 101)), 95, 95),
-        (list(range(1, 101)), 99, 99),
-        (list(range(1, 102)), 99, 100),
-    ],
-)
-def test_percentile(values: list[int], percent: int, expected: int) -> None:
-    assert percentile(values, percent) == expected
+def packed(*workers: list[int]) -> Counts:
+    return pack([Tally(array("q", values)) for values in workers])
 
 
-@given(LATENCIES, st.integers(1, 100))
-def test_percentile_is_a_value_that_enough_values_do_not_exceed(values: list[int], percent: int) -> None:
+@settings(deadline=None, max_examples=20)  # a histogram takes some 20 ms to travel
+@given(LATENCIES, st.sampled_from([50, 95, 99, 99.9]))
+def test_percentiles_are_nearest_ranks_to_three_digits(values: list[int], percent: float) -> None:
     ordered = sorted(values)
-    found = percentile(ordered, percent)
-    assert sum(value <= found for value in ordered) * 100 >= percent * len(ordered)
-    assert sum(value < found for value in ordered) * 100 < percent * len(ordered)
+    rank = math.ceil(round(len(ordered) * percent / 100, 6))
+    exact = ordered[rank - 1] / 1e6
+    assert summarise([packed(values)], 1.0).percentiles[f"{percent:g}"] == pytest.approx(exact, rel=2e-3, abs=2e-4)
 
 
-@pytest.mark.parametrize(("values", "percent"), [([], 50), ([1], 0), ([1], 101)])
-def test_percentile_refuses(values: list[int], percent: int) -> None:
-    with pytest.raises(ValueError, match="No percentile"):
-        percentile(values, percent)
+@settings(deadline=None, max_examples=10)
+@given(st.lists(LATENCIES, min_size=1, max_size=4))
+def test_merged_percentiles_do_not_depend_on_which_worker_or_process_saw_what(workers: list[list[int]]) -> None:
+    processes = summarise([packed(values) for values in workers], 2.0)
+    threads = summarise([packed(*workers)], 2.0)
+    together = summarise([packed([value for values in workers for value in values])], 2.0)
+    assert processes == threads == together
+    assert processes.done == sum(map(len, workers))
+    assert processes.qps == processes.done / 2
+    assert processes.max_ms == max(map(max, workers)) / 1e6
 
 
-@given(st.lists(LATENCIES, min_size=1))
-def test_merged_percentiles_do_not_depend_on_which_worker_saw_what(workers: list[list[int]]) -> None:
-    apart = summarise([Tally(array("q", values)) for values in workers], 2.0)
-    together = summarise([Tally(array("q", [value for values in workers for value in values]))], 2.0)
-    assert apart == together
-    assert apart.done == sum(map(len, workers))
-    assert apart.qps == apart.done / 2
+def test_a_latency_past_the_histogram_still_counts() -> None:
+    summary = summarise([packed([5 * 3600 * 10**9])], 1.0)
+    assert (summary.done, summary.max_ms) == (1, 18_000_000.0)
 
 
 def test_summary_counts_errors_beside_answers() -> None:
     tallies = [Tally(array("q", [2_000_000, 1_000_000])), Tally(array("q"), 2, "Gone."), Tally(array("q"), 1, "Later.")]
-    summary = summarise(tallies, 0.5)
+    summary = summarise([pack(tallies[:2]), pack(tallies[2:])], 0.5)
     assert (summary.done, summary.errors, summary.first_error, summary.qps) == (2, 3, "Gone.", 4.0)
-    assert (summary.p50_ms, summary.max_ms) == (1.0, 2.0)
+    assert (summary.mean_ms, summary.max_ms) == (1.5, 2.0)
+    assert summary.p50_ms == pytest.approx(1.0, rel=1e-3)
 
 
 def test_summary_of_nothing() -> None:
-    summary = summarise([Tally()], 0.0)
+    summary = summarise([pack([Tally()])], 0.0)
     assert (summary.done, summary.qps, summary.p50_ms, summary.max_ms) == (0, 0.0, None, None)
+    assert (summary.percentiles, summary.series) == ({}, [])
+
+
+def test_answers_are_counted_by_the_second_that_they_came_in() -> None:
+    first, second = Tally(), Tally()
+    mark = NS_PER_SECOND
+    # The first query's tally is answered at 0.1 s and 2.5 s: the second in between has none.
+    first.latencies.append(1)
+    second.latencies.extend([1, 1])
+    mark = mark_seconds([first, second], int(2.5 * NS_PER_SECOND), mark)
+    assert mark == 3 * NS_PER_SECOND
+    first.latencies.append(1)
+    assert summarise([pack([first])], 2.6).series == [1, 0]
+    assert summarise([pack([first]), pack([second])], 3.0).series == [3, 0, 1]
+
+
+def test_series_add_up_whatever_their_lengths() -> None:
+    assert add_series([(1, 2, 3), (), (10,)]) == (11, 2, 3)

@@ -1,0 +1,227 @@
+"""The page's kinds of plots, drawn by Vega-Lite into SVG.
+
+Colours are the page's CSS variables, so that one drawing is right on a dark ground, on a light one, and on paper.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import floor, log10
+from typing import Any, Literal
+
+import altair as alt
+import vl_convert
+
+WIDTH = 880
+# In pixels: of a bar and the space after it, of the axis with its title, of a legend, of a plot of lines.
+BAR, AXIS, LEGEND, LINES = 26, 48, 34, 320
+# The mean width of a label's character, and what surrounds names and labels.
+CHARACTER, SPACE = 6.3, 24
+FONT = "Arial, Helvetica, sans-serif"
+TEXT, MUTED, GRID = "var(--text)", "var(--muted)", "var(--grid)"
+OURS, OTHERS = "var(--ours)", "var(--others)"
+SERIES = [f"var(--series-{number})" for number in range(1, 7)]
+
+Scale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A bar: its name, length and label, whether it is this project's way, and the range that single runs spread."""
+
+    name: str
+    value: float
+    text: str
+    is_ours: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A point of a named series: its place on both axes (x may be a name), and its label."""
+
+    series: str
+    x: float
+    y: float | str
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A cell of a matrix: its row and column, what it says (lines), and the kind that gives its colour."""
+
+    row: str
+    column: str
+    text: str
+    kind: str
+
+
+def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear", reference: float | None = None) -> str:
+    """Draw horizontal bars, this project's in its own colour; `reference` is a line across them."""
+    chart = alt.Chart(_values(bars))
+    low, high = _domain([(bar.name, bar.high or bar.value, bar.text) for bar in bars], scale)
+    x = alt.X(
+        "value:Q",
+        title=axis,
+        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
+        axis=_number_axis(low, high, scale),
+    )
+    y = alt.Y("name:N", title=None, sort=None)
+    color = alt.condition("datum.is_ours", alt.value(OURS), alt.value(OTHERS))
+    layers: list[Any] = [
+        chart.mark_bar(height=alt.RelativeBandSize(0.66), cornerRadiusEnd=2).encode(
+            x=x, x2=alt.datum(low), y=y, color=color
+        ),
+        # Beyond the range of the runs, where there is one, so that they do not overlap.
+        chart.transform_calculate(end="max(datum.value, datum.high || 0)")
+        .mark_text(align="left", dx=6)
+        .encode(x="end:Q", y=y, text="text:N"),
+    ]
+    if any(bar.low is not None for bar in bars):
+        layers.append(
+            chart.transform_filter("datum.low != null")
+            .mark_rule(strokeWidth=1.5, color=TEXT)
+            .encode(x="low:Q", x2="high:Q", y=y)
+        )
+    if reference is not None:
+        layers.append(_rule(reference, "x"))
+    return _svg(alt.layer(*layers).properties(height=AXIS + BAR * len({bar.name for bar in bars})))
+
+
+def grouped_bars(points: Sequence[Point], *, axis: str, colors: Sequence[str], scale: Scale = "linear") -> str:
+    """Draw for each y a bar a series, in the series' order of appearance."""
+    names = list(dict.fromkeys(point.series for point in points))
+    chart = alt.Chart(_values(points))
+    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
+    y = alt.Y("y:N", title=None, sort=None, scale=alt.Scale(paddingInner=0.25))
+    x = alt.X(
+        "x:Q",
+        title=axis,
+        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
+        axis=_number_axis(low, high, scale),
+    )
+    offset = alt.YOffset("series:N", sort=names)
+    bar = chart.mark_bar(cornerRadiusEnd=2).encode(
+        x=x, x2=alt.datum(low), y=y, yOffset=offset, color=_series_color(names, colors)
+    )
+    label = chart.mark_text(align="left", dx=6).encode(x="x:Q", y=y, yOffset=offset, text="text:N")
+    count = len({point.y for point in points})
+    return _svg(alt.layer(bar, label).properties(height=AXIS + LEGEND + count * (20 * len(names) + 8)))
+
+
+def dots(points: Sequence[Point], *, axis: str, scale: Scale = "log") -> str:
+    """Draw for each y a dot a series, joined by a line from the least to the greatest."""
+    names = list(dict.fromkeys(point.series for point in points))
+    chart = alt.Chart(_values(points))
+    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
+    x = alt.X(
+        "x:Q",
+        title=axis,
+        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
+        axis=_number_axis(low, high, scale),
+    )
+    y = alt.Y("y:N", title=None, sort=None)
+    span = chart.mark_rule(strokeWidth=2, color=GRID).encode(x=alt.X("min(x):Q"), x2="max(x):Q", y=y)
+    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=_series_color(names))
+    label = chart.mark_text(align="left", dx=10).encode(x="x:Q", y=y, text="text:N")
+    count = len({point.y for point in points})
+    return _svg(alt.layer(span, dot, label).properties(height=AXIS + LEGEND + 44 * count))
+
+
+def lines(
+    points: Sequence[Point], *, axes: tuple[str, str], steps: Sequence[float] = (), reference: float | None = None
+) -> str:
+    """Draw a line a series; `steps` are the values of x that are marked, doublings at an even distance."""
+    names = list(dict.fromkeys(point.series for point in points))
+    chart = alt.Chart(_values(points))
+    greatest = max([*(float(point.y) for point in points), reference or 0]) or 1
+    scale = alt.Scale(type="log", base=2, nice=False, padding=24) if steps else alt.Scale(nice=False, padding=8)
+    marks = alt.Axis(grid=False, values=list(steps), format=",d") if steps else alt.Axis(grid=False, tickMinStep=1)
+    x = alt.X("x:Q", title=axes[0], scale=scale, axis=marks)
+    y = alt.Y("y:Q", title=axes[1], scale=alt.Scale(domain=[0, greatest * 1.15], nice=False), axis=_number_axis())
+    layers: list[Any] = [
+        chart.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=_series_color(names)),
+        chart.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=_series_color(names)),
+        chart.mark_text(dy=-13).encode(x="x:Q", y="y:Q", text="text:N"),
+    ]
+    if reference is not None:
+        layers.append(_rule(reference, "y"))
+    return _svg(alt.layer(*layers).properties(height=LINES))
+
+
+def matrix(cells: Sequence[Cell], *, kinds: Sequence[str]) -> str:
+    """Draw a table whose cells are coloured by kind: good, bad, indifferent."""
+    chart = alt.Chart(_values(cells))
+    lines = "split(datum.label, '\\n')"
+    x = alt.X(
+        "column:N",
+        title=None,
+        sort=None,
+        axis=alt.Axis(orient="top", labelAngle=0, labelExpr=lines, labelPadding=20, domain=False, ticks=False),
+    )
+    y = alt.Y("row:N", title=None, sort=None)
+    colors = alt.Scale(domain=list(kinds), range=[OURS, SERIES[3], GRID])
+    color = alt.Color("kind:N", scale=colors, legend=alt.Legend(title=None, orient="bottom"))
+    box = chart.mark_rect(stroke="var(--panel)", strokeWidth=4, cornerRadius=6).encode(x=x, y=y, color=color)
+    on_color = alt.condition(alt.datum.kind == kinds[-1], alt.value(TEXT), alt.value("var(--panel)"))
+    label = chart.mark_text(lineBreak="\n", dy=-6, lineHeight=15).encode(x=x, y=y, text="text:N", color=on_color)
+    return _svg(alt.layer(box, label).properties(height=AXIS + LEGEND + 46 * len({cell.row for cell in cells})))
+
+
+def _values(items: Sequence[Bar] | Sequence[Point] | Sequence[Cell]) -> alt.InlineData:
+    return alt.InlineData(values=[asdict(item) for item in items])
+
+
+def _rule(at: float, channel: Literal["x", "y"]) -> Any:
+    return alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(**{channel: alt.datum(at)})
+
+
+def _series_color(names: Sequence[str], colors: Sequence[str] = SERIES) -> alt.Color:
+    """Colour by series; the legend is left out where there is but one."""
+    legend = alt.Legend(title=None, orient="top", symbolType="circle") if len(names) > 1 else None
+    return alt.Color(
+        "series:N", sort=list(names), legend=legend, scale=alt.Scale(domain=list(names), range=list(colors))
+    )
+
+
+def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> alt.Axis:
+    # 1,000 and 0.5, but 20k from ten thousand on, where the digits would touch.
+    expression = "datum.value >= 10000 ? format(datum.value, '~s') : format(datum.value, ',~g')"
+    if scale == "linear":
+        return alt.Axis(labelExpr=expression, tickCount=6)
+    powers = [10.0**exponent for exponent in range(floor(log10(low) + 0.5), floor(log10(high)) + 1)]
+    return alt.Axis(labelExpr=expression, values=powers)
+
+
+def _domain(marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[float, float]:
+    """Return the ends of an axis that leaves room for the labels right of its marks (name, value, label)."""
+    plot = WIDTH - SPACE - CHARACTER * max(len(name) for name, _, _ in marks)
+    values = [value for _, value, _ in marks]
+    least = (
+        10.0 ** floor(log10(min((value for value in values if value > 0), default=1)) - 0.01) if scale == "log" else 0
+    )
+
+    def needed(value: float, text: str) -> float:
+        """Return the end that lets this label end at the plot's edge."""
+        free = max(0.3, 1 - (len(text) * CHARACTER + SPACE) / plot)
+        return least * (value / least) ** (1 / free) if scale == "log" else value / free
+
+    return least, max(needed(value, text) for _, value, text in marks) or 1
+
+
+def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:
+    """Return the chart as an SVG element of the page's width."""
+    drawn = (
+        chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+        .configure(background="transparent", font=FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=TEXT, titleColor=MUTED, gridColor=GRID, domainColor=GRID, tickColor=GRID, labelFontSize=12,
+            titleFontSize=12, titleFontWeight="normal", labelLimit=300, titlePadding=10,
+        )
+        .configure_axisY(domain=False, ticks=False, labelPadding=8)
+        .configure_legend(labelColor=TEXT, labelFontSize=12, labelLimit=400, columns=4)
+        .configure_text(color=TEXT, fontSize=12)
+        .configure_rule(color=MUTED)
+    )  # fmt: skip
+    return str(vl_convert.vegalite_to_svg(drawn.to_dict()))
