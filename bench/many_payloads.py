@@ -53,6 +53,10 @@ class Draw:
         """Return one key."""
         return self.chance.randint(self.least, self.most)
 
+    def limit(self) -> int:
+        """Return how many rows to send: few, so that the database's work is most of a query's."""
+        return self.chance.randint(1, 40)
+
     def some(self, names: tuple[str, ...], least: int = 1, most: int = 3) -> str:
         """Return some of the names, listed."""
         return ", ".join(self.chance.sample(names, self.chance.randint(least, min(most, len(names)))))
@@ -73,7 +77,7 @@ def groups(draw: Draw) -> Payload:
     by, (first, last), age = draw.chance.choice(GROUPINGS), draw.span(), draw.chance.randint(20, 60)
     text = (
         f"select {by}, {draw.some(MEASURES)} from core.people where person_id between {first} and {last} "
-        f"and age > $1 group by {by} order by {by}"
+        f"and age > $1 group by {by} order by {by} limit {draw.limit()}"
     )
     return text, [age]
 
@@ -97,7 +101,7 @@ def shares(draw: Draw) -> Payload:
         f"select b.country, b.state, b.person_count, {draw.some(MEASURES)} from core.people as p "
         "inner join (select country as c, state as s, person_count, country, state from marts.people_by_place) as b "
         f"on p.country = b.c and p.state = b.s where p.person_id between {first} and {last} "
-        "group by b.country, b.state, b.person_count order by b.country, b.state"
+        f"group by b.country, b.state, b.person_count order by b.country, b.state limit {draw.limit()}"
     )
     return text, []
 
@@ -108,7 +112,7 @@ def ranks(draw: Draw) -> Payload:
     text = (
         f"select {by}, age, persons from (select {by}, age, count(*) as persons, row_number() over (partition by {by} "
         f"order by count(*) desc, age) as place from core.people where person_id between {first} and {last} "
-        f"group by {by}, age) as ranked where place <= $1 order by {by}, place"
+        f"group by {by}, age) as ranked where place <= $1 order by {by}, place limit {draw.limit()}"
     )
     return text, [most]
 

@@ -1,5 +1,6 @@
 """A full refresh that nobody notices: what stands on the table stays, and a failure changes nothing."""
 
+import json
 import re
 import threading
 import time
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
 from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
-from tests.project.conftest import Dbt
+from loaders.server import LocalServer
+from tests.project.conftest import Dbt, Done
 
 ITEMS = """
 {{ config(
@@ -26,14 +29,15 @@ ITEMS = """
         'full_refresh_mode': var('mode', 'relink'),
         'lock_patience_seconds': var('patience', 60),
     },
-    post_hook=var('post_hook', 'select 1'),
+    pre_hook=var('pre_hook', []),
+    post_hook="{{ var('post_hook', 'select 1') }}",
 ) }}
-select * from public.raw_items
+select {{ var('columns', '*') }} from public.raw_items
 """
 CONTRACT = """
 models:
   - name: items
-    config: {contract: {enforced: true}}
+    config: {contract: {enforced: "{{ var('contract', true) }}"}}
     constraints: [{type: check, expression: item_id > 0, name: item_id_is_positive}]
     columns:
       - {name: item_id, data_type: bigint, constraints: [{type: not_null}]}
@@ -45,6 +49,8 @@ RAW = """
     select i::bigint as item_id, 'red'::text as color, (i * 1.005)::numeric(10, 2) as price
     from generate_series(1, 1000) as i
 """
+# Rendered when the model runs; all else is read when it is parsed.
+RENDERED_LATE = ("post_hook", "columns")
 MATERIALIZED = pytest.mark.parametrize("materialized", ["incremental", "table"])
 MODE = pytest.mark.parametrize("mode", ["relink", "in_place"])
 
@@ -52,15 +58,19 @@ MODE = pytest.mark.parametrize("mode", ["relink", "in_place"])
 class Items:
     """core.items, built by dbt from public.raw_items, and what stands on it."""
 
-    def __init__(self, dbt: Dbt, connection: psycopg.Connection) -> None:
+    def __init__(self, dbt: Dbt, connection: psycopg.Connection, manifests: dict[str, Manifest]) -> None:
         self.dbt = dbt
         self.connection = connection
+        self.manifests = manifests
 
-    def refresh(self, *arguments: str, **variables: str | int) -> None:
-        self.dbt.succeed(*self._command(arguments, variables))
+    def refresh(self, **variables: object) -> str:
+        return self.dbt.succeed(*self._command(variables))
 
-    def fail(self, *arguments: str, **variables: str | int) -> str:
-        done = self.dbt.run(*self._command(arguments, variables))
+    def run(self, **variables: object) -> Done:
+        return self.dbt.run(*self._command(variables))
+
+    def fail(self, **variables: object) -> str:
+        done = self.run(**variables)
         assert done.returncode == 1, done.stdout
         return done.stdout
 
@@ -83,18 +93,55 @@ class Items:
         ]
         return [self.connection.execute(query).fetchall() for query in queries]
 
-    @staticmethod
-    def _command(arguments: tuple[str, ...], variables: dict[str, str | int]) -> list[str]:
-        return ["run", "--full-refresh", *arguments, "--vars", repr(variables)]
+    def _command(self, variables: dict[str, object]) -> list[str]:
+        """Return the command, its project parsed once for each choice of what parsing reads."""
+        variables = {"mode": "relink", "materialized": "incremental"} | variables
+        early = json.dumps({name: value for name, value in variables.items() if name not in RENDERED_LATE})
+        if early not in self.manifests:
+            self.manifests[early] = self.dbt.parse("--vars", early)
+        self.dbt.manifest = self.manifests[early]
+        return ["run", "--full-refresh", "--vars", json.dumps(variables)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("items")
+    write_scratch_project(folder, {"items.sql": ITEMS, "items.yml": CONTRACT})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifests() -> dict[str, Manifest]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+def built(server: LocalServer, server_version: int, project: Path, manifests: dict[str, Manifest]) -> Iterator[str]:
+    """The name of a database with core.items built, for every test to start from a copy of."""
+    address = replace(server.address, database="project")
+    with connect(server.address) as connection:
+        connection.execute("drop database if exists project with (force)")
+        connection.execute("create database project")
+        with connect(address) as own:
+            own.execute(RAW)
+            Items(Dbt(address, project, project), own, manifests).refresh()
+        connection.execute("alter database project rename to items_built")
+        yield "items_built"
+        connection.execute("drop database items_built with (force)")
 
 
 @pytest.fixture
-def items(address: Address, connection: psycopg.Connection, tmp_path: Path) -> Items:
-    write_scratch_project(tmp_path, {"items.sql": ITEMS, "items.yml": CONTRACT})
-    connection.execute(RAW)
-    items = Items(Dbt(address, tmp_path, project=tmp_path), connection)
-    items.refresh()
-    return items
+def address(server: LocalServer, built: str) -> Address:
+    address = replace(server.address, database="project")
+    with connect(server.address) as connection:
+        connection.execute("drop database if exists project with (force)")
+        connection.execute(f"create database project template {built}")
+    return address
+
+
+@pytest.fixture
+def items(address: Address, connection: psycopg.Connection, project: Path, manifests: dict[str, Manifest]) -> Items:
+    return Items(Dbt(address, project, project), connection, manifests)
 
 
 @pytest.fixture
@@ -261,7 +308,7 @@ def test_what_a_truncate_would_break_is_refused_by_name(items: Items) -> None:
 
 def test_an_undeclared_index_is_warned_of_by_name(items: Items) -> None:
     items.connection.execute("create index by_hand on core.items (price)")
-    done = items.dbt.run("run", "--full-refresh")
+    done = items.run()
     assert done.returncode == 0
     assert "drops by_hand: name such an index in the model's `indexes`" in done.stdout
 
@@ -312,7 +359,8 @@ def readers(address: Address, queries: list[str]) -> Iterator[list[tuple[float, 
 
     def read(query: str) -> None:
         with connect(address) as connection:
-            while not stop.is_set():
+            # A pause, because threads that never sleep would take the interpreter from dbt.
+            while not stop.wait(0.002):
                 began = time.monotonic()
                 try:
                     answer: object = connection.execute(query).fetchone()
@@ -355,7 +403,7 @@ def test_a_long_reader_delays_the_refresh_and_nobody_else(items: Items) -> None:
             said = items.fail(patience=3)
         during = len(asked)
         pid = long_reader.info.backend_pid
-        items.refresh(patience=30)
+        items.refresh()
     assert re.search(rf"was not free for a moment in 3 s; it stays as it was. Held by process .*\b{pid}\b", said), said
     assert during > 100
     assert {answer for _, _, answer in asked} == {(1000,)}
@@ -366,18 +414,16 @@ def test_a_long_reader_delays_the_refresh_and_nobody_else(items: Items) -> None:
 
 def test_a_view_that_would_break_is_refused_before_the_build(items: Items) -> None:
     items.connection.execute("create view core.prices as select price from core.items")
-    model = items.dbt.project / "models"
-    (model / "items.yml").unlink()
-    (model / "items.sql").write_text(ITEMS.replace("select *", "select item_id, color, price::float8 as price"))
+    changed = {"contract": False, "columns": "item_id, color, price::float8 as price"}
     before = items.table_id(), items.rows("core.prices")
-    said = items.fail()
+    said = items.fail(**changed)
     assert "changes columns that views read: core.prices (column price). Drop these views" in said
     assert (items.table_id(), items.rows("core.prices")) == before
     assert items.connection.execute("select to_regclass('core.items__dbt_tmp')").fetchone() == (None,)
-    said = items.fail(mode="in_place")
+    said = items.fail(mode="in_place", **changed)
     assert "in place cannot change columns: price. Set `full_refresh_mode: relink`" in said
     items.connection.execute("drop view core.prices")
-    items.refresh()
+    items.refresh(**changed)
 
 
 @pytest.mark.parametrize("materialized", ["incremental", "table"])
@@ -389,12 +435,9 @@ def test_a_view_of_the_models_name_makes_room(items: Items, materialized: str) -
 
 def test_hooks_outside_the_transaction_leave_it_whole(items: Items) -> None:
     """dbt's driver begins no transaction after a commit of dbt's: without one, each statement would be final."""
-    model = items.dbt.project / "models" / "items.sql"
-    model.write_text(
-        ITEMS.replace("meta=", "pre_hook={'sql': 'analyze public.raw_items', 'transaction': false}, meta=")
-    )
+    pre_hook = {"sql": "analyze public.raw_items", "transaction": False}
     before = items.table_id(), items.rows()
     items.connection.execute("update public.raw_items set item_id = 1 where item_id < 3")
     for mode in ("relink", "in_place"):
-        items.fail(mode=mode)
+        items.fail(mode=mode, pre_hook=pre_hook)
         assert (items.table_id(), items.rows()) == before

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
 from tests.project.conftest import Bronze, Dbt
 from tests.project.test_increments import complete
@@ -118,6 +119,12 @@ def core(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 def build(dbt: Dbt, *options: str) -> None:
     dbt.succeed("run", "--select", *MODELS, *options)
+
+
+@pytest.fixture
+def dbt(dbt: Dbt, parsed: Manifest) -> Dbt:
+    dbt.manifest = parsed
+    return dbt
 
 
 @pytest.fixture

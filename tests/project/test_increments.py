@@ -5,12 +5,20 @@ import time
 
 import psycopg
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
 from tests.project.conftest import Bronze, Dbt
 
 Person = tuple[int, str, int | None, bool | None, str, str, str]
 CORE = "select person_id, name, age, is_married, city, state, country from core.people order by person_id"
+PEOPLE = ["--select", "source:people+"]
 PLACES = ["Lima,Lima,Peru", "Rome,Lazio,Italy", '"Washington, D.C.",District of Columbia,United States']
+
+
+@pytest.fixture
+def dbt(dbt: Dbt, parsed: Manifest) -> Dbt:
+    dbt.manifest = parsed
+    return dbt
 
 
 def some_people(dice: random.Random, size: int) -> dict[int, str]:
@@ -63,16 +71,16 @@ def test_unchanged_rows_are_not_written(dbt: Dbt, bronze: Bronze, connection: ps
     people = dict.fromkeys(range(1, 1001), f"Name,30,true,{PLACES[0]}")
     bronze.write_people("1", people)
     bronze.load()
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     physical = "select person_id, ctid, xmin::text from core.people order by person_id"
     before = connection.execute(physical).fetchall()
 
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     assert connection.execute(physical).fetchall() == before, "nothing is new"
 
     bronze.write_people("2", people | {7: f"Other,30,true,{PLACES[0]}", 1001: f"New,30,true,{PLACES[0]}"})
     bronze.load()
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     after = connection.execute(physical).fetchall()
     written = {row[0] for row in set(after) - set(before)}
     assert written == {7, 1001}
@@ -101,20 +109,20 @@ def test_a_failed_run_applies_nothing(dbt: Dbt, bronze: Bronze, connection: psyc
 def test_an_empty_run_loses_nothing(dbt: Dbt, bronze: Bronze, connection: psycopg.Connection) -> None:
     bronze.write_people("1", {1: f"Name,30,true,{PLACES[0]}"})
     bronze.load()
-    dbt.succeed("run", "--empty")
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE, "--empty")
+    dbt.succeed("run", *PEOPLE)
     assert connection.execute("select name from core.people").fetchall() == [("Name",)]
 
 
 def test_a_load_that_is_not_complete_is_not_seen(dbt: Dbt, bronze: Bronze, connection: psycopg.Connection) -> None:
     bronze.write_people("1", {1: f"Name,30,true,{PLACES[0]}"})
     bronze.load()
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     bronze.write_people("2", {2: f"Name,30,true,{PLACES[0]}"})
     [load] = bronze.load().loads
     complete(connection, load.load_id, is_complete=False)
     assert connection.execute("select count(*) from staging.stg_people__persons").fetchone() == (1,)
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     assert connection.execute("select count(*) from core.people").fetchone() == (1,)
 
 
@@ -131,7 +139,7 @@ def test_values_that_do_not_cast_are_counted_and_stop_nothing(
         },
     )
     bronze.load()
-    done = dbt.run("build", "--exclude", "resource_type:unit_test")
+    done = dbt.run("build", *PEOPLE, "--exclude", "resource_type:unit_test")
     assert done.returncode == 0, done.stdout
     assert "WARN=2 " in done.stdout, done.stdout
     rows = connection.execute("select age, is_married from core.people order by person_id").fetchall()
@@ -148,7 +156,7 @@ def test_a_no_op_run_costs_little(dbt: Dbt, bronze: Bronze, connection: psycopg.
     """The increment reads no raw row when nothing is pending: the predicate is a literal false."""
     bronze.write_people("1", {1: f"Name,30,true,{PLACES[0]}"})
     bronze.load()
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)
     scans = (
         "select coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0) from pg_stat_all_tables "
         "where relname = 'people__persons'"
@@ -165,8 +173,8 @@ def test_an_emptied_unlogged_table_stops_a_build(dbt: Dbt, bronze: Bronze, conne
     bronze.load()
     # What a crash leaves of a load into an unlogged table: another epoch than the one it was claimed in.
     connection.execute("update ops.loads set epoch = gen_random_uuid()")
-    done = dbt.run("run", "--full-refresh")
+    done = dbt.run("run", *PEOPLE, "--full-refresh")
     assert done.returncode != 0
     assert "emptied unlogged raw tables (people__persons): run `python -m loaders load`" in done.stdout
     assert bronze.load().lost == [1]
-    dbt.succeed("run")
+    dbt.succeed("run", *PEOPLE)

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from pathlib import Path
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -11,21 +11,28 @@ import pytest
 from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.ledger import SCHEMA
+from loaders.server import LocalServer
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Dbt
-
-# Two dbt runs a test, and vacuums that wait for each other.
-pytestmark = pytest.mark.slow
 
 MODEL = (
     "{{ config(materialized='table', indexes=[{'columns': ['item_id']}]) }} select 1::bigint as item_id, 'a' as text"
 )
 
 
+@pytest.fixture(scope="module")
+def items(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """A project of one table, parsed."""
+    folder = tmp_path_factory.mktemp("items")
+    write_scratch_project(folder, {"items.sql": MODEL})
+    dbt = Dbt(replace(server.address, database="project"), folder, folder)
+    dbt.manifest = dbt.parse()
+    return dbt
+
+
 @pytest.fixture
-def dbt(address: Address, connection: psycopg.Connection, tmp_path: Path) -> Dbt:
-    """A project of one table, core.items, of which half of the rows and most of the index are dead."""
-    write_scratch_project(tmp_path, {"items.sql": MODEL})
+def dbt(items: Dbt, address: Address, connection: psycopg.Connection) -> Dbt:
+    """The project, its table core.items there: half of the rows and most of the index are dead."""
     for statement in (
         "create schema core",
         "create table core.items (item_id bigint, text text) with (autovacuum_enabled = off)",
@@ -39,7 +46,7 @@ def dbt(address: Address, connection: psycopg.Connection, tmp_path: Path) -> Dbt
         "select pg_stat_force_next_flush()",
     ):
         connection.execute(statement)
-    return Dbt(address, tmp_path, project=tmp_path)
+    return items
 
 
 def operate(dbt: Dbt, capsys: pytest.CaptureFixture[str], operation: str, arguments: str = "{}") -> list[list[str]]:
@@ -134,9 +141,9 @@ def test_monitoring_of_loads(connection: psycopg.Connection) -> None:
             (2, 'evo__sales', 'c', '{"run_id": "r2"}', 5, 1, 'z', null, null)
     """)
     loads = connection.execute(query("monitoring_loads")).fetchall()
-    assert [(row[0], row[2], row[3], row[7], row[9]) for row in loads] == [
-        (2, "r2", "started", None, None),
-        (1, "r1", "complete", 600, 300),
+    assert [(row[0], row[2], row[6], row[9], row[10]) for row in loads] == [
+        (2, "started", None, "r2", None),
+        (1, "complete", 600, "r1", 300),
     ]
     runs = connection.execute(query("monitoring_runs")).fetchall()
     assert [(row[1], row[4], row[5], row[6], row[8]) for row in runs] == [

@@ -33,8 +33,9 @@ def dbt_profile_target(server: LocalServer) -> dict[str, Any]:
 
 @pytest.fixture(scope="class")
 def logs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A folder for dbt's logs that is not the repository's."""
+    """A folder for dbt's logs that is not the repository's; the artifacts stay where these tests look for them."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DBT_TARGET_PATH", raising=False)
         folder = str(tmp_path_factory.mktemp("logs"))
         patch.setenv("DBT_LOG_PATH", folder)
         yield folder
