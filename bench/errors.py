@@ -3,10 +3,11 @@
 BenchError
 ├── ProjectError    dbt cannot compile the project, or an analysis declares its benchmark wrongly
 ├── UnknownQuery    a name that no benchmark has
+├── CandidateError  an index that cannot be tried
 ├── QueryFailed     a benchmark's SQL cannot be prepared or answered
 ├── AnswersDiffer   two layers answer the same question differently
 ├── ToolError       a program that is needed is missing or failed
-├── ResultUnreadable  a file of figures that cannot be read
+├── ResultUnreadable a file of figures that cannot be read
 └── StepFailed      a step of the demo ended with a non-zero exit code
 """
 
@@ -31,6 +32,10 @@ class QueryFailed(BenchError):  # noqa: N818 - named for what happened
 
 class AnswersDiffer(BenchError):  # noqa: N818 - named for what happened
     """Two layers answer the same question differently."""
+
+
+class CandidateError(BenchError):
+    """An index cannot be read, names no table, or PostgreSQL refuses to build it."""
 
 
 class ToolError(BenchError):

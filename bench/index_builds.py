@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 
 from bench.drivers import sentence
-from bench.index_candidates import Candidate, CandidateError
+from bench.errors import CandidateError
+from bench.index_candidates import Candidate
 from loaders.connection import Address, connect
 
 APPLICATION_NAME = "ingot tune"

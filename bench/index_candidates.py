@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.errors import BenchError
+from bench.errors import CandidateError
 from bench.plans import Node, Plan, nodes
 
 IDENTIFIER = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
@@ -23,10 +23,6 @@ KEY_COLUMNS = 3
 COVERED_COLUMNS = 4
 
 Table = tuple[str, str]
-
-
-class CandidateError(BenchError):
-    """A candidate cannot be read, names no table, or PostgreSQL refuses to build it."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import psycopg
 
-from bench.index_candidates import Candidate, CandidateError, Table, propose
+from bench.errors import CandidateError
+from bench.index_candidates import Candidate, Table, propose
 from bench.plans import Plan
 
 TABLES = """

@@ -15,8 +15,8 @@ import pytest
 
 from bench.benchmarks import Benchmark, Parameter
 from bench.commands import main
-from bench.errors import QueryFailed, UnknownQuery
-from bench.index_candidates import SETS, Candidate, CandidateError, propose, read_candidate
+from bench.errors import CandidateError, QueryFailed, UnknownQuery
+from bench.index_candidates import SETS, Candidate, propose, read_candidate
 from bench.index_report import closing_lines, tuning_figures
 from bench.index_trials import BuiltIndex, Question, Trial, Tuning, tune
 from bench.plans import SAME_PLAN, Plan, change_in_words, read_plan
