@@ -7,7 +7,7 @@ import click
 
 from bench.demo import run_demo
 from bench.errors import BenchError
-from bench.gym import generate_gym
+from bench.gym import ENTITIES, generate_gym
 from bench.loading import loading_figures, refuse_failures, results_table
 from bench.loading_cases import CASES, measure_loading
 from bench.many_command import many
@@ -66,18 +66,22 @@ def people(rows: int, seed: int, folder: Path) -> None:
     "--scale", type=click.FloatRange(min=0, min_open=True), default=0.001, show_default=True,
     help="Of the real volumes: 1 is 130 million records.",
 )  # fmt: skip
+@click.option(
+    "--entity", "entities", multiple=True, type=click.Choice([entity.name for entity in ENTITIES]),
+    help="Only this one; may be repeated.",
+)  # fmt: skip
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Daily extractions.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Another seed, others.")
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=GYM_FOLDER, show_default=True,
     help="The folder that gets entity=members and the others.",
 )  # fmt: skip
-def gym(scale: float, runs: int, seed: int, folder: Path) -> None:
+def gym(scale: float, entities: tuple[str, ...], runs: int, seed: int, folder: Path) -> None:
     """Write the gym's feed: members, sales, entries, prospects as gzipped NDJSON, by entity, day and run.
 
     Example: python -m bench generate gym --scale 0.001 --runs 3 --seed 1 --to data/bronze/evo
     """
-    click.echo(generate_gym(folder, scale=scale, runs=runs, seed=seed))
+    click.echo(generate_gym(folder, scale=scale, runs=runs, seed=seed, entities=entities))
 
 
 @generate.command()

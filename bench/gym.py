@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,11 +40,12 @@ ENTITIES = (
 )
 
 
-def generate_gym(folder: Path, *, scale: float, runs: int, seed: int) -> GeneratedFile:
+def generate_gym(folder: Path, *, scale: float, runs: int, seed: int, entities: Collection[str] = ()) -> GeneratedFile:
     """Write the feed of `runs` daily extractions into `folder`; ToolError if it cannot be written.
 
-    At scale 1 there are 130 million distinct records; those delivered again come on top. `folder` may hold the parts of
-    the same generation and no other: parts are immutable, and those of another scale would mix with these.
+    `entities` names those to write, all where it is empty. At scale 1 there are 130 million distinct records; those
+    delivered again come on top. `folder` may hold the parts of the same generation and no other: parts are immutable,
+    and those of another scale would mix with these.
     """
     began = time.monotonic()
     parts = {
@@ -57,18 +59,19 @@ def generate_gym(folder: Path, *, scale: float, runs: int, seed: int) -> Generat
             f"{stranger} is of another scale or number of runs, and would mix with what is to be generated. "
             "Remove the folder, or choose another with --to."
         )
+    wanted = {path: part for path, part in parts.items() if not entities or part[0].name in entities}
     rows = 0
     try:
         with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as database:
             _prepare(database, seed)
-            for path, (entity, run, number) in parts.items():
+            for path, (entity, run, number) in wanted.items():
                 rows += _write_part(database, path, entity, ids=_ids(entity, scale), run=run, runs=runs, number=number,
                                     members=_ids(ENTITIES[0], scale))  # fmt: skip
     except (OSError, duckdb.IOException) as error:
         raise ToolError(
             f"{folder} cannot be written: {error}. Choose another folder with --to, or free space."
         ) from error
-    return GeneratedFile(folder, rows, sum(path.stat().st_size for path in parts), time.monotonic() - began)
+    return GeneratedFile(folder, rows, sum(path.stat().st_size for path in wanted), time.monotonic() - began)
 
 
 def _ids(entity: Entity, scale: float) -> int:

@@ -139,3 +139,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["generate", "gym", "--scale", "0.00001", "--runs", "1", "--to", str(tmp_path)]) == 0
     assert f"{tmp_path}: " in capsys.readouterr().out
     assert not list(tmp_path.rglob(".*")), "nothing is left beside the parts"
+
+
+def test_one_entity_alone_is_as_among_all(feed: Path, tmp_path: Path) -> None:
+    generate_gym(tmp_path, scale=SCALE, runs=3, seed=1, entities=["members"])
+    assert digests(tmp_path) == {path: it for path, it in digests(feed).items() if path.startswith("entity=members/")}
