@@ -43,6 +43,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     server.remove()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process of pytest-xdist has told."""
+    node.config.postgresql_version = getattr(node, "workeroutput", {}).get("postgresql_version")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     version = getattr(config, "postgresql_version", None)
     if version:
@@ -52,7 +58,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def server_version(server: LocalServer, request: pytest.FixtureRequest) -> int:
     with connect(server.address) as connection:
-        request.config.postgresql_version = connection.execute("select version()").fetchone()[0]  # type: ignore[attr-defined,index]
+        version = connection.execute("select version()").fetchone()[0]  # type: ignore[index]
+        request.config.postgresql_version = version  # type: ignore[attr-defined]
+        getattr(request.config, "workeroutput", {})["postgresql_version"] = version
         return connection.info.server_version
 
 

@@ -178,12 +178,12 @@ def open_loop(results: Sequence[Result]) -> list[Figure]:
 
 
 def beside_pgbench(results: Sequence[Result]) -> list[Figure]:
-    """Draw the harness's rate beside pgbench's, for each query its newest comparison."""
-    newest: dict[str, tuple[Result, dict[str, Any]]] = {}
+    """Draw the harness's rate beside pgbench's, for each query and driver its newest comparison."""
+    newest: dict[tuple[str, str], tuple[Result, dict[str, Any]]] = {}
     for result in of_kind(results, "queries"):
         # On a schedule both answer what arrives: their rates say nothing.
         for one in result.content.get("pgbench", []) if _load_model(result).get("kind") != "open" else []:
-            newest.setdefault(one["query"], (result, one))
+            newest.setdefault((one["query"], str(result.content.get("driver"))), (result, one))
     return [_comparison(result, one) for result, one in newest.values()]
 
 
@@ -194,7 +194,10 @@ def _comparison(result: Result, one: dict[str, Any]) -> Figure:
         median = rates[len(rates) // 2]
         drawn.append(Bar(name=name, value=median, text=number(median), is_ours=is_ours, low=rates[0], high=rates[-1]))
     return Figure(
-        title=f"{one['query']}: queries a second beside pgbench, {len(one['harness_qps'])} rounds in turns",
+        title=(
+            f"{one['query']}, {result.content.get('driver')}: queries a second beside pgbench, "
+            f"{len(one['harness_qps'])} rounds in turns"
+        ),
         svg=bars(drawn, axis="queries/s"),
         meaning=f"The harness reaches {number(one['ratio'])} of pgbench's rate with the same query and connections.",
         results=[result],
