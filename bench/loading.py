@@ -139,9 +139,9 @@ def _run(command: Sequence[str], way: Way, case: Case, address: Address) -> tupl
 
 
 @contextmanager
-def temporary_database(address: Address) -> Iterator[Address]:
+def temporary_database(address: Address, prefix: str = "ingot_bench") -> Iterator[Address]:
     """Yield the address of a database of this measurement's own, which is dropped at the end."""
-    name = f"ingot_bench_{os.getpid()}"
+    name = f"{prefix}_{os.getpid()}"
     # A terminated measurement cleans up as an interrupted one does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with connect(address) as connection:

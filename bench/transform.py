@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +22,7 @@ from psycopg import sql
 from rich.table import Table
 
 from bench.errors import ToolError
+from bench.loading import temporary_database
 from bench.report import circumstances
 from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
@@ -252,18 +253,6 @@ def our_models() -> dict[str, str]:
 
 
 @contextmanager
-def own_database(address: Address) -> Iterator[Address]:
-    """Create a database beside the address's, yield its address, and drop it whatever happens."""
-    name = f"ingot_transform_{os.getpid()}"
-    with connect(address) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        try:
-            yield replace(address, database=name)
-        finally:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-@contextmanager
 def reading(address: Address, model: str) -> Iterator[list[float]]:
     """Ask the table for a row in a thread, a thousand times a second at most; yield the list of its waits, seconds."""
     waits: list[float] = []
@@ -287,7 +276,7 @@ def reading(address: Address, model: str) -> Iterator[list[float]]:
 
 def run_transform(address: Address, *, rows: int, increments: int, rounds: int) -> list[Way]:
     """Measure every way in a database of its own, dropped at the end; 0 rounds or increments leave those out."""
-    with own_database(address) as own, tempfile.TemporaryDirectory(prefix="ingot-") as folder:
+    with temporary_database(address, "ingot_transform") as own, tempfile.TemporaryDirectory(prefix="ingot-") as folder:
         benchmark = TransformBenchmark(own, Path(folder), rows=rows, increments=increments)
         with benchmark.connection:
             refreshes = benchmark.full_refreshes(rounds) if rounds else []
