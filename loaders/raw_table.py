@@ -36,10 +36,12 @@ def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns
     wanted |= {JSONL_COLUMN: "jsonb"} if is_json else dict.fromkeys(columns, "text")
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     # Lineage stands before every record that is sent, so it is never NULL; checking it costs 5 % of the server's time.
+    # Records that fit twice on a page stay uncompressed: pglz takes a tenth of the COPY's time and a quarter of that of
+    # taking a document of 1.6 kB apart, for a table that is an eighth smaller.
     connection.execute(
-        sql.SQL("create {} table if not exists {} (_load_id integer, _file_id integer)").format(
-            sql.SQL("unlogged" if source.bronze.unlogged else ""), table.identifier
-        )
+        sql.SQL(
+            "create {} table if not exists {} (_load_id integer, _file_id integer) with (toast_tuple_target = 4080)"
+        ).format(sql.SQL("unlogged" if source.bronze.unlogged else ""), table.identifier)
     )
     # The loads are appended one after another, so a few kilobytes of BRIN find a load's rows. No B-trees here: each
     # costs more than the load.

@@ -19,9 +19,7 @@
     {%- if type == 'boolean' -%}
         case when {{ plain }} then {{ expression }}::boolean end
     {%- elif not has_input_check() -%}
-        case when {{ plain }}
-            then {{ target.schema }}.try_cast({{ expression }}, null::{{ type }})
-        end
+        case when {{ plain }} then {{ checked_input(expression, type) }} end
     {%- else -%}
         case when pg_input_is_valid({{ expression }}, '{{ type }}')
             then case when {{ plain }} then {{ expression }}::{{ type }} end

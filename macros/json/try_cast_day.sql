@@ -1,23 +1,13 @@
 {#
     Render the day of text that is a date, or a timestamp, as the feed writes some dates; NULL for
-    any other text. Printed back and compared first: the pattern of try_cast takes 2 us a value,
-    printing 0.3.
+    any other text. The whole is read as a date, which takes 0.8 us a value: to cut the day out, and
+    to print it back for comparison, took 1.9. A digit in front keeps 'July-05-24' out.
 #}
 {% macro try_cast_day(expression) -%}
-    {%- set day = 'left(' ~ expression ~ ', 10)' -%}
     case
-        when {{ expression }} like '____-__-__' or {{ expression }} like '____-__-__T__:__:__%'
-            then
-                {% if has_input_check() -%}
-                case
-                    when pg_input_is_valid({{ day }}, 'date')
-                        then case
-                            when {{ day }} = {{ day }}::date::text or {{ plain_spelling(day, 'date') }}
-                                then {{ day }}::date
-                        end
-                end
-                {%- else -%}
-                {{ try_cast(day, 'date') }}
-                {%- endif %}
+        when
+            ({{ expression }} like '____-__-__' or {{ expression }} like '____-__-__T__:__:__%')
+            and ascii({{ expression }}) < 58
+            then {{ checked_input(expression, 'date') }}
     end
 {%- endmacro %}

@@ -7,22 +7,18 @@
 #}
 {% macro try_cast_utc(expression) -%}
     case
-        {% if has_input_check() -%}
         when
             {{ expression }} like '____-__-__T__:__:__'
             or {{ expression }} like '____-__-__T__:__:__Z'
             then case
-                when ascii({{ expression }}) < 58 and pg_input_is_valid({{ expression }}, 'timestamp')
-                    then {{ expression }}::timestamp at time zone 'UTC'
-            end
+                when ascii({{ expression }}) < 58 then {{ checked_input(expression, 'timestamp') }}
+            end at time zone 'UTC'
         when
             {{ expression }} like '____-__-__T__:__:__-__:__'
             or {{ expression }} like '____-__-__T__:__:__+__:__'
             then case
-                when ascii({{ expression }}) < 58 and pg_input_is_valid({{ expression }}, 'timestamptz')
-                    then {{ expression }}::timestamptz
+                when ascii({{ expression }}) < 58 then {{ checked_input(expression, 'timestamptz') }}
             end
-        {% endif -%}
         when substr({{ expression }}, 11) ~ '[-+A-SU-Za-su-z]'
             then {{ try_cast(expression, 'timestamptz') }}
         else ({{ try_cast(expression, 'timestamp') }}) at time zone 'UTC'

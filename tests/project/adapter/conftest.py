@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from dbt.adapters.factory import reset_adapters
 from dbt.tests.fixtures.project import *  # noqa: F403 - pytest finds fixtures by their names here
 
 from loaders.connection import connect
@@ -15,6 +16,12 @@ UPSERT = {
     "+unique_key": "id",
     "+indexes": [{"columns": ["id"], "unique": True}],
 }
+
+
+@pytest.fixture(scope="class", autouse=True)
+def own_adapter() -> None:
+    """Forget the adapter of the project's tests: dbt keeps one a process, database and all."""
+    reset_adapters()
 
 
 @pytest.fixture(scope="class")
