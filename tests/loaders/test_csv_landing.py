@@ -159,6 +159,14 @@ def test_ndjson_lands_unparsed(project: Project, connection: psycopg.Connection)
     assert found == [(True,)] * 3
 
 
+def test_records_that_fit_twice_on_a_page_stay_uncompressed(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("feed", format="jsonl")
+    project.write("feed/1.jsonl", "".join(f'{{"a": "{"x" * size}"}}\n' for size in (3_900, 4_200)).encode())
+    project.load("feed")
+    kinds = "select pg_column_compression(raw) from staging.feed__rows order by length(raw::text)"
+    assert connection.execute(kinds).fetchall() == [(None,), ("pglz",)]
+
+
 def test_hive_folders_and_record_numbers_are_lineage(project: Project, connection: psycopg.Connection) -> None:
     project.declare("feed", format="jsonl", record_number=True)
     for day in ("01", "02"):

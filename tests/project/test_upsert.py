@@ -163,6 +163,20 @@ def test_a_value_that_becomes_null_is_a_change_and_null_again_is_none(table: Tab
     assert table.connection.execute(changed).fetchone() == ([1],)
 
 
+def test_a_changed_row_stays_on_its_page(table: Table) -> None:
+    """So that its new version needs no new entry in an index (HOT) where no indexed column changed."""
+    rows = "select i % 50, i, md5((i {changed})::text) from generate_series(1, 20000) as i"
+    table.declare()
+    table.land(rows.format(changed=""))
+    table.run()
+    pages = "select item_id, (ctid::text::point)[0] from core.items order by item_id"
+    before = table.connection.execute(pages).fetchall()
+    table.land(rows.format(changed="+ 1") + " where i % 20 = 0")
+    table.run()
+    assert table.number("select count(*) from core.items where _updated_at > _inserted_at") == 1_000
+    assert table.connection.execute(pages).fetchall() == before
+
+
 def test_re_delivered_rows_leave_no_bloat(table: Table) -> None:
     """50 increments, each of a fifth of the rows of which one in twenty changed; no vacuum comes by."""
     rows, size = 20_000, "select pg_total_relation_size('core.items')"
