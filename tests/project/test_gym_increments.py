@@ -33,7 +33,7 @@ def build(dbt: Dbt, entity: Entity = MEMBERS, *options: str) -> None:
 
 @pytest.mark.parametrize(
     ("feed", "seed"),
-    [(MEMBERS, 1), (MEMBERS, 2), (SALES, 3), (SALES, 4), (PROSPECTS, 5), (ENTRIES, 6)],
+    [(MEMBERS, 1), (MEMBERS, 2), (SALES, 7), (SALES, 9), (PROSPECTS, 5), (ENTRIES, 6)],
     indirect=["feed"],
     ids=lambda value: value.name if isinstance(value, Entity) else str(value),
 )
