@@ -254,13 +254,16 @@ def our_models() -> dict[str, str]:
 
 @contextmanager
 def reading(address: Address, model: str) -> Iterator[list[float]]:
-    """Ask the table for a row in a thread, a thousand times a second at most; yield the list of its waits, seconds."""
+    """Ask the table for a row in a thread, a hundred times a second at most; yield the list of its waits, seconds.
+
+    More often would take half a core from what is measured.
+    """
     waits: list[float] = []
     stop = threading.Event()
 
     def read() -> None:
         with connect(address, application_name="ingot bench reader") as connection:
-            while not stop.wait(0.001):
+            while not stop.wait(0.01):
                 began = time.monotonic()
                 connection.execute(f"select 1 from core.{model} limit 1")
                 waits.append(time.monotonic() - began)
