@@ -1,6 +1,7 @@
 """The command line: generate, measure, report, demo."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -25,9 +26,6 @@ from loaders.connection import Address
 from loaders.errors import LoaderError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-PEOPLE_FOLDER = Path("data/bronze/people")
-GYM_FOLDER = Path("data/bronze/evo")
-SHOP_FOLDER = Path("data/bronze/shop")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +34,21 @@ def cli() -> None:
 
     Example: python -m bench queries -n 10 100 1000
     """
+
+
+def folder_option(source: str, help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option for the folder of a source's files, where the loader looks for them unless it is given."""
+
+    def in_bronze() -> Path:
+        root = os.environ.get("BRONZE_ROOT") or "data/bronze"
+        if "://" in root:
+            raise click.UsageError(f"BRONZE_ROOT is {root}, and generated files need a folder: name one with --to.")
+        return Path(root) / source
+
+    return click.option(
+        "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=in_bronze,
+        show_default=f"{source} in BRONZE_ROOT, or in data/bronze", help=help_text,
+    )  # fmt: skip
 
 
 @cli.group()
@@ -49,10 +62,7 @@ def generate() -> None:
 @generate.command()
 @click.option("--rows", type=click.IntRange(min=0), default=1_000_000, show_default=True, help="How many persons.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Another seed, others.")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=PEOPLE_FOLDER, show_default=True,
-    help="The folder that gets persons.csv.",
-)  # fmt: skip
+@folder_option("people", "The folder that gets persons.csv.")
 def people(rows: int, seed: int, folder: Path) -> None:
     """Write persons.csv: id, name, age, isMarried, city, state, country.
 
@@ -72,10 +82,7 @@ def people(rows: int, seed: int, folder: Path) -> None:
 )  # fmt: skip
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Daily extractions.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Another seed, others.")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=GYM_FOLDER, show_default=True,
-    help="The folder that gets entity=members and the others.",
-)  # fmt: skip
+@folder_option("evo", "The folder that gets entity=members and the others.")
 def gym(scale: float, entities: tuple[str, ...], runs: int, seed: int, folder: Path) -> None:
     """Write the gym's feed: members, sales, entries, prospects as gzipped NDJSON, by entity, day and run.
 
@@ -87,10 +94,7 @@ def gym(scale: float, entities: tuple[str, ...], runs: int, seed: int, folder: P
 @generate.command()
 @click.option("--rows", type=click.IntRange(min=0), default=1_000_000, show_default=True, help="Of all three files.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Another seed, others.")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=SHOP_FOLDER, show_default=True,
-    help="The folder that gets customers.csv and the two ledgers.",
-)  # fmt: skip
+@folder_option("shop", "The folder that gets customers.csv and the two ledgers.")
 def shop(rows: int, seed: int, folder: Path) -> None:
     """Write the item shop's files: a fifth of the rows customers, two fifths each of the ledgers of items and mods.
 

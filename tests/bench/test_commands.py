@@ -40,6 +40,18 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...], capsys: p
     assert f"Example: python -m bench {' '.join(path)}".rstrip() in capsys.readouterr().out
 
 
+def test_generated_files_are_where_the_loader_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRONZE_ROOT", str(tmp_path / "bronze"))
+    assert main(["generate", "people", "--rows", "3"]) == 0
+    assert (tmp_path / "bronze" / "people" / "persons.csv").read_text().count("\n") == 4
+    monkeypatch.setenv("BRONZE_ROOT", "s3://bucket/bronze")
+    assert main(["generate", "people", "--rows", "3"]) == 2
+    assert "name one with --to" in capsys.readouterr().err
+    assert main(["generate", "people", "--rows", "3", "--to", str(tmp_path)]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "counts", "names"),
     [
