@@ -1,6 +1,5 @@
 """The command line: generate, measure, report, demo."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from bench.shop import generate_shop
 from bench.transform import run_transform, transform_figures, transform_table
 from bench.tune_command import tune
 from bench.workers import run_async
+from loaders.bronze import bronze_location
 from loaders.connection import Address
 from loaders.errors import LoaderError
 
@@ -40,7 +40,7 @@ def folder_option(source: str, help_text: str) -> Callable[[Callable[..., None]]
     """Return the option for the folder of a source's files, where the loader looks for them unless it is given."""
 
     def in_bronze() -> Path:
-        root = os.environ.get("BRONZE_ROOT") or "data/bronze"
+        root = bronze_location()
         if "://" in root:
             raise click.UsageError(f"BRONZE_ROOT is {root}, and generated files need a folder: name one with --to.")
         return Path(root) / source

@@ -163,9 +163,14 @@ class Folder:
             raise unreadable(path, error) from error
 
 
+def bronze_location(environ: Mapping[str, str] = os.environ) -> str:
+    """Return BRONZE_ROOT as it is written, data/bronze where it is unset."""
+    return environ.get("BRONZE_ROOT") or "data/bronze"
+
+
 def bronze_root(environ: Mapping[str, str] = os.environ) -> BronzeRoot:
     """Return BRONZE_ROOT, data/bronze where it is unset; SettingError if it is neither a folder nor a store's URL."""
-    root = environ.get("BRONZE_ROOT") or "data/bronze"
+    root = bronze_location(environ)
     if "://" in root:
         # Imported where it is used: 20 MiB and 0.1 s that a load from disk does not pay.
         from loaders.object_store import ObjectStore

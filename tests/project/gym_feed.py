@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import md5
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -34,12 +35,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity of the feed: how to draw a record of it, its staging views, and its core tables by name."""
+    """An entity of the feed: how to draw a record of it, and its core tables by name."""
 
     name: str
     draw: Callable[[random.Random], Record]
-    views: Sequence[str]
     tables: Mapping[str, Table]
+
+    @property
+    def views(self) -> list[str]:
+        """The staging views, one a core table."""
+        return [name.replace("gym_", "stg_evo__", 1) for name in self.tables]
 
     def core(self, connection: psycopg.Connection) -> dict[str, list[Row]]:
         return {name: connection.execute(table.query).fetchall() for name, table in self.tables.items()}
@@ -83,7 +88,7 @@ def latest_elements(
     records: Sequence[Record], parent: str, array: str, key: Callable[[Record, Record], Row]
 ) -> Iterator[tuple[Record, Record]]:
     """Give the parents and elements whose last mention is in a parent's latest version, ordered by `key`."""
-    versions = latest(records, lambda record: record[parent])
+    versions = latest(records, itemgetter(parent))
     mentions: dict[Row, tuple[int, Record, Record]] = {}
     for version, record in enumerate(records):
         for element in objects(record.get(array)):
@@ -186,13 +191,12 @@ ENTRY_KEY = ["idMember", "idBranch", "entryDate", "registerDate"]
 MEMBERS = Entity(
     "members",
     some_member,
-    ["stg_evo__members", "stg_evo__member_contacts", "stg_evo__member_memberships"],
     {
         "gym_members": Table(
             "select member_id, first_name, status, email from core.gym_members order by 1",
             lambda records: [
                 (record["idMember"], record["firstName"] or None, record["status"], first_email(record))
-                for record in latest_records(records, lambda record: record["idMember"])
+                for record in latest_records(records, itemgetter("idMember"))
             ],
         ),
         "gym_member_contacts": Table(
@@ -218,13 +222,12 @@ MEMBERS = Entity(
 SALES = Entity(
     "sales",
     some_sale,
-    ["stg_evo__sales", "stg_evo__sale_items", "stg_evo__receivables"],
     {
         "gym_sales": Table(
             "select sale_id, total_value, removed from core.gym_sales order by 1",
             lambda records: [
                 (record["idSale"], amount(record["totalValue"]), record.get("flRemoved") is True)
-                for record in latest_records(records, lambda record: record["idSale"])
+                for record in latest_records(records, itemgetter("idSale"))
             ],
         ),
         "gym_sale_items": Table(
@@ -255,13 +258,12 @@ SALES = Entity(
 PROSPECTS = Entity(
     "prospects",
     some_prospect,
-    ["stg_evo__prospects"],
     {
         "gym_prospects": Table(
             "select prospect_id, email, register_date from core.gym_prospects order by 1",
             lambda records: [
                 (record["idProspect"], record.get("email") or None, moment(record["registerDate"]))
-                for record in latest_records(records, lambda record: record["idProspect"])
+                for record in latest_records(records, itemgetter("idProspect"))
             ],
         ),
     },
@@ -269,7 +271,6 @@ PROSPECTS = Entity(
 ENTRIES = Entity(
     "entries",
     some_entry,
-    ["stg_evo__entries"],
     {
         "gym_entries": Table(
             'select entry_id, member_id, register_date, device from core.gym_entries order by entry_id collate "C"',
