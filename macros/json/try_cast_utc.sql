@@ -7,18 +7,16 @@
 #}
 {% macro try_cast_utc(expression) -%}
     case
+        {# Every spelling begins with a digit; 'July-05-24' and the like do not. #}
+        when ascii({{ expression }}) > 57 then null
         when
             {{ expression }} like '____-__-__T__:__:__'
             or {{ expression }} like '____-__-__T__:__:__Z'
-            then case
-                when ascii({{ expression }}) < 58 then {{ checked_input(expression, 'timestamp') }}
-            end at time zone 'UTC'
+            then {{ checked_input(expression, 'timestamp') }} at time zone 'UTC'
         when
             {{ expression }} like '____-__-__T__:__:__-__:__'
             or {{ expression }} like '____-__-__T__:__:__+__:__'
-            then case
-                when ascii({{ expression }}) < 58 then {{ checked_input(expression, 'timestamptz') }}
-            end
+            then {{ checked_input(expression, 'timestamptz') }}
         when substr({{ expression }}, 11) ~ '[-+A-SU-Za-su-z]'
             then {{ try_cast(expression, 'timestamptz') }}
         else ({{ try_cast(expression, 'timestamp') }}) at time zone 'UTC'
