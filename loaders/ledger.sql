@@ -1,17 +1,19 @@
--- The ledger, version 2. loaders/ledger.py creates it where it is missing; dbt reads it, and writes ops.applied_loads
--- only. A raw table is known by table_schema and table_name.
+-- The ledger, version 2. loaders/ledger_version.py creates what of it is missing; dbt reads it, and writes
+-- ops.applied_loads only. A raw table is known by table_schema and table_name.
 
 create schema if not exists ops;
 
-create table ops.ledger_version (version integer not null);
+create table if not exists ops.ledger_version (version integer not null);
 comment on table ops.ledger_version is 'One row: the version of these tables.';
-insert into ops.ledger_version (version) values (2);
+insert into ops.ledger_version (version)
+select 2
+where not exists (select from ops.ledger_version);
 
 -- A segment is a block of load ids, and the partition of a raw table that holds their rows. So load ids are unique over
 -- all tables, and rise within a table.
-create sequence ops.load_blocks as integer increment 10000;
+create sequence if not exists ops.load_blocks as integer increment 10000;
 
-create table ops.segments (
+create table if not exists ops.segments (
     table_schema text not null,
     table_name text not null,
     first_load_id integer not null,
@@ -25,7 +27,7 @@ create table ops.segments (
 comment on table ops.segments is
 'One row per partition of a raw table; its loads have ids from first_load_id to before end_load_id. retired_xid is the transaction that discarded all of them: the partition is dropped when no snapshot is older.';
 
-create table ops.loads (
+create table if not exists ops.loads (
     load_id integer primary key,
     table_schema text not null,
     table_name text not null,
@@ -43,9 +45,9 @@ create table ops.loads (
 comment on table ops.loads is
 'One row per load: one batch of files into one raw table. Those of a full refresh become complete together.';
 -- Every query of a staging view asks for the loads that are not complete: few.
-create index loads_not_complete on ops.loads (table_schema, table_name, load_id) where status <> 'complete';
+create index if not exists loads_not_complete on ops.loads (table_schema, table_name, load_id) where status <> 'complete';
 
-create table ops.files (
+create table if not exists ops.files (
     file_id integer generated always as identity primary key,
     load_id integer not null references ops.loads,
     table_schema text not null,
@@ -71,16 +73,16 @@ comment on column ops.files.replaced_file_id is
 'The file whose content stood at this path in between, where the same content was delivered before.';
 comment on column ops.files.refreshing is 'Whether its load belongs to a full refresh that is not whole yet.';
 -- The claim: one content with the same hive keys lands in one table once, and once more after another content of its path.
-create unique index files_claimed on ops.files (
+create unique index if not exists files_claimed on ops.files (
     table_schema, table_name, digest, hive_keys, coalesce(replaced_file_id, 0)
 ) where released_at is null and not refreshing;
-create index files_of_load on ops.files (load_id);
+create index if not exists files_of_load on ops.files (load_id);
 -- What a claim asks: whether this content was landed before, and what its path's last content was. By hash, because a
 -- path may be longer than a B-tree's entry.
-create index files_of_content on ops.files using hash (digest);
-create index files_of_path on ops.files using hash (path);
+create index if not exists files_of_content on ops.files using hash (digest);
+create index if not exists files_of_path on ops.files using hash (path);
 
-create table ops.rejected_rows (
+create table if not exists ops.rejected_rows (
     load_id integer not null references ops.loads,
     file_id integer not null references ops.files,
     record_number bigint not null,
@@ -90,9 +92,9 @@ create table ops.rejected_rows (
     raw bytea not null
 );
 comment on table ops.rejected_rows is 'One row per record that COPY refused, as it stands in the file.';
-create index rejected_rows_of_load on ops.rejected_rows (load_id);
+create index if not exists rejected_rows_of_load on ops.rejected_rows (load_id);
 
-create table ops.applied_loads (
+create table if not exists ops.applied_loads (
     model text not null,
     load_id integer not null,
     applied_at timestamptz not null default now(),

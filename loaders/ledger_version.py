@@ -54,18 +54,19 @@ from heap
 where obj_description(oid, 'pg_class') is not null
 """
 
-# What makes the views that read the heap read the table of its name, a statement a row.
+# The views that read heaps, and what makes each read the tables of their names instead.
 VIEWS = """
-select distinct format(
+select distinct nspname, relname, relkind, format(
     'create or replace view %%I.%%I %%s as %%s', nspname, relname,
     'with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(pg_class.oid)
 )
-from pg_depend
+from unnest(%s::text[], %s::text[]) as heap (schema, name)
+inner join pg_depend on refobjid = to_regclass(format('%%I.%%I', heap.schema, heap.name))
 inner join pg_rewrite on pg_rewrite.oid = objid
 inner join pg_class on pg_class.oid = ev_class
 inner join pg_namespace on pg_namespace.oid = relnamespace
 where classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
-    and refobjid = to_regclass(format('%%I.%%I', %s::text, %s::text))
+order by nspname, relname
 """
 
 
@@ -109,72 +110,74 @@ def check_version(connection: psycopg.Connection) -> bool:
 def _upgrade(connection: psycopg.Connection) -> None:
     heaps = _heaps(connection)
     # In the order in which a reader locks them.
-    names = [sql.Identifier(schema, name) for schema, name in _views(connection, heaps)]
+    names = [sql.Identifier(schema, name) for schema, name, _ in _views(connection, heaps)]
     names += [table.identifier for table in heaps]
     names += [sql.Identifier("ops", name) for name in ("loads", "files", "rejected_rows", "applied_loads")]
-
-    def upgrade() -> None:
-        if ledger_version(connection) == 1:
-            _refuse_running_loaders(connection, heaps)
-            connection.execute(UPGRADE.read_bytes())
-            for number, table in enumerate(heaps):
-                _set_schema_of_loads(connection, table, heaps)
-                _heap_to_segment(connection, table, segment_name(table, number))
-            # Of tables that are gone.
-            connection.execute("update ops.loads set table_schema = 'staging' where table_schema is null")
-            connection.execute("alter table ops.loads alter table_schema set not null")
-            connection.execute(
-                "update ops.files set table_schema = loads.table_schema from ops.loads "
-                "where files.load_id = loads.load_id and files.table_schema is distinct from loads.table_schema"
-            )
-            connection.execute("alter table ops.files alter table_schema set not null")
-            connection.execute("insert into ops.ledger_version (version) values (2)")
-
-    if not change_tables(connection, sql.SQL(", ").join(names), upgrade, seconds=UPGRADE_SECONDS):
+    if not change_tables(
+        connection, sql.SQL(", ").join(names), lambda: _upgrade_from_1(connection, heaps), seconds=UPGRADE_SECONDS
+    ):
         raise LoadError(
             f"The ledger could not be upgraded: for {UPGRADE_SECONDS / 60:.0f} minutes others were reading its tables "
             "or the raw ones. End the sessions that hold them (pg_stat_activity), then load again."
         )
 
 
+def _upgrade_from_1(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
+    if ledger_version(connection) != 1:
+        return  # another loader was faster
+    _refuse_running_loaders(connection, heaps)
+    # So that the views' definitions have every name in them qualified.
+    connection.execute("set local search_path = ''")
+    views = _views(connection, heaps)
+    connection.execute(UPGRADE.read_bytes())
+    connection.execute(SCHEMA.read_bytes())
+    for number, table in enumerate(heaps):
+        _set_schema_of_loads(connection, table, heaps)
+        _heap_to_segment(connection, table, segment_name(table, number))
+    for _, _, statement in views:
+        connection.execute(statement.encode())
+    # Of tables that are gone.
+    connection.execute("update ops.loads set table_schema = 'staging' where table_schema is null")
+    connection.execute(
+        "update ops.files set table_schema = loads.table_schema from ops.loads where files.load_id = loads.load_id"
+    )
+    for name in ("loads", "files"):
+        connection.execute(sql.SQL("alter table ops.{} alter table_schema set not null").format(sql.Identifier(name)))
+
+
 def _heaps(connection: psycopg.Connection) -> list[RawTable]:
-    """Return the raw tables of version 1: the heaps that begin with lineage and that loads are of."""
+    """Return the raw tables of version 1: the heaps that begin with lineage and have a BRIN index."""
     rows = connection.execute(
         """
         select nspname, relname
         from pg_class
         inner join pg_namespace on pg_namespace.oid = relnamespace
-        where relkind = 'r' and relname in (select table_name from ops.loads)
+        where relkind = 'r'
             and exists (select from pg_attribute where attrelid = pg_class.oid and attnum = 1 and attname = '_load_id')
+            and exists (select from pg_attribute where attrelid = pg_class.oid and attnum = 2 and attname = '_file_id')
+            and exists (
+                select from pg_index
+                inner join pg_class as indexes on indexes.oid = indexrelid
+                inner join pg_am on pg_am.oid = indexes.relam
+                where indrelid = pg_class.oid and amname = 'brin'
+            )
         order by nspname <> 'staging', nspname, relname
         """
     )
     return [RawTable(schema=schema, name=name) for schema, name in rows]
 
 
-def _views(connection: psycopg.Connection, heaps: list[RawTable]) -> list[tuple[str, str]]:
-    """Return the views that read the heaps; LoadError for a materialized one, which cannot be replaced."""
-    rows = connection.execute(
-        """
-        select distinct views_schema.nspname, views.relname, views.relkind
-        from pg_depend
-        inner join pg_rewrite on pg_rewrite.oid = pg_depend.objid
-        inner join pg_class as views on views.oid = ev_class
-        inner join pg_namespace as views_schema on views_schema.oid = views.relnamespace
-        inner join unnest(%s::text[], %s::text[]) as heap (schema, name)
-            on refobjid = to_regclass(format('%%I.%%I', heap.schema, heap.name))
-        where classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass and views.oid <> refobjid
-        order by 1, 2
-        """,
-        [[table.schema for table in heaps], [table.name for table in heaps]],
-    ).fetchall()
-    for schema, name, kind in rows:
+def _views(connection: psycopg.Connection, heaps: list[RawTable]) -> list[tuple[str, str, str]]:
+    """Return schema, name and new definition of the views that read the heaps; LoadError for a materialized one."""
+    names = [[table.schema for table in heaps], [table.name for table in heaps]]
+    rows = connection.execute(VIEWS, names).fetchall()
+    for schema, name, kind, _ in rows:
         if kind != "v":
             raise LoadError(
                 f"{schema}.{name} reads a raw table, and cannot be redefined while the ledger is upgraded. Drop it, "
                 "load, then create it again."
             )
-    return [(schema, name) for schema, name, _ in rows]
+    return [(schema, name, statement) for schema, name, _, statement in rows]
 
 
 def _refuse_running_loaders(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
@@ -196,11 +199,9 @@ def _set_schema_of_loads(connection: psycopg.Connection, table: RawTable, heaps:
 
 
 def _heap_to_segment(connection: psycopg.Connection, table: RawTable, relation: str) -> None:
-    """Rename the heap and attach it to a new table of its name, which takes over its owner, grants and readers."""
-    # With every name in them qualified.
-    connection.execute("set local search_path = ''")
+    """Rename the heap and attach it to a new table of its name, which takes over its owner, grants and comment."""
     key = [table.schema, table.name]
-    statements = connection.execute(GRANTS, key).fetchall() + connection.execute(VIEWS, key).fetchall()
+    grants = connection.execute(GRANTS, key).fetchall()
     heap = sql.Identifier(table.schema, relation)
     first = _first_block(connection)
     connection.execute(sql.SQL("alter table {} set logged").format(table.identifier))
@@ -216,7 +217,7 @@ def _heap_to_segment(connection: psycopg.Connection, table: RawTable, relation: 
             table.identifier, heap, sql.Literal(first)
         )
     )
-    for (statement,) in statements:
+    for (statement,) in grants:
         connection.execute(statement.encode())
     # It takes no more loads: its ids are used up.
     connection.execute(

@@ -23,6 +23,10 @@ comment on table staging.people__rows is 'People.';
 comment on column staging.people__rows.name is 'Name of the person.';
 create unlogged table staging.fast__rows (_load_id integer, _file_id integer, id text);
 create unlogged table staging.lost__rows (_load_id integer, _file_id integer, id text);
+create table staging.empty__rows (_load_id integer, _file_id integer, id text);
+create index on staging.fast__rows using brin (_load_id);
+create index on staging.lost__rows using brin (_load_id);
+create index on staging.empty__rows using brin (_load_id);
 
 insert into ops.loads (table_name, status, finished_at, files, bytes, records, rejected, error, loader, epoch)
 values
@@ -45,6 +49,7 @@ insert into ops.applied_loads (model, load_id) values ('core.people', 1);
 insert into staging.people__rows values (1, 1, '1', 'Ada'), (1, 2, '2', 'Bob'), (3, 4, '4', 'half');
 insert into staging.fast__rows values (4, 5, '1');
 
+create view staging.both as select people__rows.id from staging.people__rows full join staging.fast__rows using (id);
 create view staging.stg_people with (security_barrier = true) as
 select id, name, load_id from staging.people__rows inner join ops.loads on load_id = _load_id
 where status = 'complete';
@@ -57,7 +62,7 @@ grant update (name) on staging.people__rows to reader_of_people;
 @pytest.fixture
 def old(project: Project, connection: psycopg.Connection) -> Project:
     """A project whose database holds a ledger of version 1."""
-    for source in ("people", "fast", "lost"):
+    for source in ("people", "fast", "lost", "empty"):
         project.declare(source)
     connection.execute(VERSION_1.read_bytes())
     connection.execute("drop role if exists reader_of_people")
@@ -98,7 +103,32 @@ def test_everything_is_there_after_an_upgrade(old: Project, connection: psycopg.
     assert connection.execute(rows).fetchall() == [("1", "Ada"), ("2", "Bob"), ("4", "half")]
     assert count(connection, "select count(*) from staging.fast__rows") == 1
     kinds = "select relkind::text, relpersistence::text, count(*) from pg_class where relname ~ '__rows' group by 1, 2"
-    assert set(connection.execute(kinds).fetchall()) == {("p", "p", 3), ("r", "p", 3), ("i", "p", 1)}
+    assert set(connection.execute(kinds).fetchall()) == {("p", "p", 4), ("r", "p", 4), ("i", "p", 4)}
+
+
+def shape(connection: psycopg.Connection) -> list[tuple[str, ...]]:
+    """Return the ledger's columns, indexes and constraints, whatever their order."""
+    return connection.execute("""
+        select table_name, column_name, data_type, is_nullable, column_default, is_identity
+        from information_schema.columns where table_schema = 'ops'
+        union all
+        select tablename, indexname, indexdef, '', '', '' from pg_indexes where schemaname = 'ops'
+        union all
+        select conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '', ''
+        from pg_constraint where connamespace = 'ops'::regnamespace
+        union all
+        select oid::regclass::text, obj_description(oid, 'pg_class'), '', '', '', '' from pg_class
+        where relnamespace = 'ops'::regnamespace and relkind = 'r'
+        order by 1, 2, 3
+    """).fetchall()
+
+
+def test_an_upgraded_ledger_is_as_a_new_one(old: Project, connection: psycopg.Connection) -> None:
+    create_ledger(connection)
+    upgraded = shape(connection)
+    connection.execute("drop schema ops cascade")
+    create_ledger(connection)
+    assert upgraded == shape(connection)
 
 
 def test_the_views_and_grants_are_the_new_tables(old: Project, connection: psycopg.Connection) -> None:
@@ -118,6 +148,9 @@ def test_the_views_and_grants_are_the_new_tables(old: Project, connection: psyco
     assert old.load("people").problems == []
     view = connection.execute("select id, name, load_id from staging.stg_people order by id").fetchall()
     assert view == [("1", "Ada", 1), ("2", "Bob", 1), ("5", "Eve", 10001)]
+    old.write("fast/2.csv", "id\n7\n")
+    old.load("fast")
+    assert count(connection, "select count(*) from staging.both") == 4
 
 
 def test_an_upgraded_table_is_loaded_refreshed_and_discarded(old: Project, connection: psycopg.Connection) -> None:
@@ -133,8 +166,9 @@ def test_an_upgraded_table_is_loaded_refreshed_and_discarded(old: Project, conne
     assert connection.execute(
         "select relation_name from ops.segments where table_name = 'people__rows'"
     ).fetchall() == [("people__rows__20001",)]
-    old.write("lost/1.csv", "id\n1\n")
-    assert old.load("lost").loads[0].records == 1
+    for source in ("lost", "empty"):
+        old.write(f"{source}/1.csv", "id\n1\n")
+        assert old.load(source).loads[0].records == 1
 
 
 def test_an_upgrade_that_fails_changes_nothing(
@@ -145,7 +179,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     with pytest.raises(ledger_version.LoadError, match=r"staging\.copied reads a raw table"):
         create_ledger(connection)
     connection.execute("drop materialized view staging.copied")
-    monkeypatch.setattr(ledger_version, "VIEWS", "select 'no sql' where %s <> %s")
+    monkeypatch.setattr(ledger_version, "GRANTS", "select 'no sql' where %s <> %s")
     with pytest.raises(psycopg.errors.SyntaxError):
         create_ledger(connection)
     assert connection.execute("select * from ops.files").fetchall() == before
