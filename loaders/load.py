@@ -82,38 +82,48 @@ class TableLoader:
         report.begin_attempt()
         # Before anything is changed: a full refresh of what cannot be listed is none.
         listed = self._list_files(report)
-        table = self.source.raw_table
         with connect(self._address) as connection:
             self._has_connected = True
             create_ledger(connection)
-            with lock_table(connection, table, alone=self._must_refresh):
-                ledger = Ledger(connection, table)
-                report.undone += ledger.undo_interrupted()
-                report.left = drop_retired(connection, table, seconds=0)
-                run = TableRun(
-                    self.source,
-                    connection,
-                    address=self._address,
-                    options=self._options,
-                    failed=self._failed,
-                    is_temporary=self._passes,
-                    progress=self._progress,
-                    report=report,
-                )
-                # Described columns are there before the first file, so that a staging view can be built.
-                run.create_table(self.source.columns)
-                if not self._must_refresh:
-                    run.land_new(listed, on_load)
-                elif listed:
-                    self._must_refresh = not run.refresh(listed, on_load)
-                    report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
-                elif ledger.known_files():
-                    report.problems.append(
-                        LoadError(
-                            f"{self.source.name}: no file matches {self._root}/{self.source.bronze.path}, so the full "
-                            "refresh has changed nothing. Set BRONZE_ROOT, or discard the loads."
-                        )
-                    )
+            try:
+                with lock_table(connection, self.source.raw_table, alone=self._must_refresh):
+                    self._run_locked(connection, listed, report, on_load)
+            except LoadError as error:
+                report.problems.append(error)
+
+    def _run_locked(
+        self,
+        connection: psycopg.Connection,
+        listed: list[BronzeFile],
+        report: TableReport,
+        on_load: Callable[[LoadResult], None],
+    ) -> None:
+        table = self.source.raw_table
+        ledger = Ledger(connection, table)
+        report.undone += ledger.undo_interrupted()
+        report.left = drop_retired(connection, table, seconds=0)
+        run = TableRun(
+            self.source,
+            connection,
+            address=self._address,
+            options=self._options,
+            failed=self._failed,
+            is_temporary=self._passes,
+            progress=self._progress,
+            report=report,
+        )
+        # Described columns are there before the first file, so that a staging view can be built.
+        run.create_table(self.source.columns)
+        if not self._must_refresh:
+            run.land_new(listed, on_load)
+        elif listed:
+            self._must_refresh = not run.refresh(listed, on_load)
+            report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
+        elif ledger.known_files():
+            raise LoadError(
+                f"{self.source.name}: no file matches {self._root}/{self.source.bronze.path}, so the full refresh has "
+                "changed nothing. Set BRONZE_ROOT, or discard the loads."
+            )
 
     def _list_files(self, report: TableReport) -> list[BronzeFile]:
         listed = self._root.list_files(self.source.bronze.path)

@@ -1,5 +1,6 @@
 """Invariant 9: a full refresh of a raw table shows the old rows until it is whole, and changes nothing if it fails."""
 
+import re
 import signal
 import threading
 import time
@@ -160,8 +161,8 @@ def test_new_columns_wait_without_holding_up_readers(
         holder.execute(VISIBLE.encode())
         with readers(project, records):
             monkeypatch.setattr(table_run, "WIDEN_SECONDS", 1.0)
-            with pytest.raises(table_run.LoadError, match=r"others held it .* \(more\)"):
-                project.load("people")
+            [problem] = project.load("people").problems
+    assert re.search(r"others held it .* \(more\)", str(problem))
     monkeypatch.undo()
     assert project.load("people").problems == []
     assert count(connection, "select count(more) from staging.people__rows") == 1
