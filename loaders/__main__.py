@@ -20,6 +20,7 @@ from loaders.ledger import Ledger
 from loaders.load import LoadOptions, LoadResult, TableLoader, TableReport
 from loaders.progress import Progress
 from loaders.raw_table import raw_table
+from loaders.retry import RETRY_SECONDS
 from loaders.sources import SourceTable, read_sources, select_sources
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def main() -> None:
 @click.option(
     "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused records a load may have."
 )
+@click.option(
+    "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
+    help="Retry temporary errors for so long: a server that restarts or fails over.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
 @click.option(
@@ -92,6 +97,7 @@ def load(
     workers: int,
     batch_files: int,
     max_rejects: int,
+    retry_seconds: float,
     dry_run: bool,
     json_path: Path | None,
     watch_seconds: float | None,
@@ -101,7 +107,13 @@ def load(
     Example: python -m loaders load people.persons --max-rejects 100
     """
     sources = select_sources(read_sources(Path()), names)
-    options = LoadOptions(workers=workers, batch_files=batch_files, max_rejects=max_rejects, full_refresh=full_refresh)
+    options = LoadOptions(
+        workers=workers,
+        batch_files=batch_files,
+        max_rejects=max_rejects,
+        full_refresh=full_refresh,
+        retry_seconds=retry_seconds,
+    )
     run = _Run(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
     if watch_seconds is not None:
         if full_refresh or dry_run or json_path is not None:

@@ -8,24 +8,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import psycopg
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from loaders.blocks import BlockReader
 from loaders.bronze import BronzeFile, BronzeRoot
-from loaders.connection import Address, connect
-from loaders.errors import FileError, LoaderError, LoadError, ServerError
+from loaders.connection import Address, connect, was_reached
+from loaders.errors import FileError, LoaderError, LoadError
 from loaders.landing import Landing, LandingFile
 from loaders.ledger import Claim, FileIdentity, Ledger, RawTable
 from loaders.progress import Progress
 from loaders.raw_table import columns_of, copy_statement, create_or_widen, delimiter, raw_table, record_quote
+from loaders.retry import RETRY_SECONDS, Retries, is_temporary
 from loaders.sources import SourceTable
-
-# What "come back later" looks like: connection lost (08), shutdown or start (57P), read-only while failing over, too
-# many connections, and a transaction that lost to another (40001, 40P01).
-TEMPORARY_CLASSES = ("08",)
-TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
-ATTEMPTS = 8
-MAX_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +29,7 @@ class LoadOptions:
     batch_files: int = 1000
     max_rejects: int = 0
     full_refresh: bool = False
+    retry_seconds: float = RETRY_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +87,6 @@ class TableLoader:
         self._options = options
         self._progress = progress
         self._must_truncate = options.full_refresh
-        self._has_connected = False
 
     def pending(self) -> TableReport:
         """Say which files a load would land, and land none."""
@@ -107,24 +100,27 @@ class TableLoader:
     def run(self, on_load: Callable[[LoadResult], None]) -> TableReport:
         """Land every new file, in loads of `batch_files`; `on_load` hears of each load as it completes.
 
-        What fails for a reason that passes is done again, from its leftovers on: a load whole, after it was undone.
+        Temporary errors retry the whole load, after what it left is undone.
         """
         report = TableReport(self.source.name)
-        for attempt in Retrying(
-            retry=retry_if_exception(self._passes),
-            wait=wait_random_exponential(multiplier=0.5, max=MAX_WAIT_SECONDS),
-            stop=stop_after_attempt(ATTEMPTS),
-            before_sleep=lambda state: self._say_retry(report, state),
-            reraise=True,
-        ):
+
+        def completed(result: LoadResult) -> None:
+            retries.progress()
+            on_load(result)
+
+        retries = Retries(
+            self._options.retry_seconds,
+            is_temporary=self._is_temporary,
+            say=lambda error, wait: self._say_retry(report, error, wait),
+        )
+        for attempt in retries:
             with attempt:
-                self._run_once(report, on_load)
+                self._run_once(report, completed)
         return report
 
     def _run_once(self, report: TableReport, on_load: Callable[[LoadResult], None]) -> None:
         report.found = report.skipped = 0
         with connect(self._address) as connection:
-            self._has_connected = True
             ledger = Ledger(connection)
             ledger.create()
             with ledger.use_table(self._table, alone=self._must_truncate):
@@ -147,19 +143,10 @@ class TableLoader:
                             report.loads.append(result)
                             on_load(result)
 
-    def _passes(self, error: BaseException) -> bool:
-        """Tell whether to try again: a server that was reached and then was gone, restarting, full or in a deadlock."""
-        if isinstance(error, ServerError):
-            return self._has_connected
-        if not isinstance(error, psycopg.Error):
-            return False
-        # libpq gives no SQLSTATE where the connection broke.
-        state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")
-        return state in TEMPORARY_STATES or state[:2] in TEMPORARY_CLASSES or state[:3] == "57P"
+    def _is_temporary(self, error: BaseException) -> bool:
+        return is_temporary(error, was_reached=was_reached(self._address))
 
-    def _say_retry(self, report: TableReport, state: RetryCallState) -> None:
-        wait = 0.0 if state.next_action is None else state.next_action.sleep
-        error = None if state.outcome is None else state.outcome.exception()
+    def _say_retry(self, report: TableReport, error: BaseException, wait: float) -> None:
         reason = " ".join(str(error).split())
         report.retries.append(reason)
         print(f"{self.source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
@@ -229,7 +216,7 @@ class TableLoader:
             # A server that is gone cannot be asked to clean up: the next run does.
             with suppress(psycopg.Error):
                 ledger.undo(self._table, claim.load_id, "failed", str(error) or type(error).__name__)
-            if isinstance(error, FileError) or (isinstance(error, psycopg.Error) and not self._passes(error)):
+            if isinstance(error, FileError) or (isinstance(error, psycopg.Error) and not self._is_temporary(error)):
                 raise self._failed(claim.load_id, error) from error
             raise
         return LoadResult(
