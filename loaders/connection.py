@@ -79,15 +79,17 @@ def connect(address: Address, *, application_name: str = "ingot") -> psycopg.Con
     """Open an autocommit connection, prepared for a load; ServerError names the address, the reason and the remedy."""
     try:
         connection = _open(address, application_name)
+        try:
+            prepare_session(
+                connection, is_known=address in _reached, open_another=lambda: _open(address, application_name)
+            )
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.OperationalError as error:
         raise ServerError(f"{address.url}: {_reason(error)} {_remedy(address, str(error))}") from error
-    try:
-        prepare_session(connection, is_known=address in _reached, open_another=lambda: _open(address, application_name))
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, ServerError):
-            raise ServerError(f"{address.url}: {error}") from error
-        raise
+    except ServerError as error:
+        raise ServerError(f"{address.url}: {error}") from error
     _reached.add(address)
     return connection
 

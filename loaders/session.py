@@ -82,17 +82,16 @@ def _is_shared(connection: psycopg.Connection, open_another: Callable[[], psycop
     """
     own_pid = "select pg_backend_pid()"
     try:
-        other = open_another()
-    except psycopg.OperationalError:
+        with closing(open_another()) as other:
+            for _ in range(POOLER_ROUNDS):
+                before = _answer(connection, own_pid)
+                taken = _answer(other, f"begin; {own_pid}")
+                after = _answer(connection, own_pid)
+                if before is None or taken is None or before != after or before == taken:
+                    return True
+                _answer(other, "rollback")
+    except psycopg.OperationalError:  # a pool of statements refuses transactions
         return True
-    with closing(other):
-        for _ in range(POOLER_ROUNDS):
-            before = _answer(connection, own_pid)
-            taken = _answer(other, f"begin; {own_pid}")
-            after = _answer(connection, own_pid)
-            if before is None or taken is None or before != after or before == taken:
-                return True
-            _answer(other, "rollback")
     return False
 
 
