@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 SHOWN_RAW_BYTES = 200
+WIDEST_COLUMNS = 100_000
 
 
 class Terminated(KeyboardInterrupt):
@@ -177,17 +179,21 @@ class _Run:
 
 @main.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Loads to show, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the loads as JSON.")
 @one_line_errors
-def status(limit: int) -> None:
+def status(limit: int, as_json: bool) -> None:
     """Show the ledger: the newest loads and what became of them.
 
-    Example: python -m loaders status --limit 5
+    Example: python -m loaders status --limit 5 --json
     """
     from rich.console import Console
     from rich.table import Table
 
     with connect(Address.from_environment()) as connection:
         loads = _ledger(connection).recent_loads(limit)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in loads], indent=2, default=datetime.isoformat))
+        return
     table = Table("load", "table", "status", "started (UTC)", "seconds", "files", "records", "rejected", "MB", "error")
     for row in loads:
         seconds = "" if row.finished_at is None else f"{(row.finished_at - row.started_at).total_seconds():.1f}"
@@ -203,7 +209,11 @@ def status(limit: int) -> None:
             f"{row.bytes / 1e6:,.1f}",
             row.error or "",
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        # A program or a pager reads it: as wide as its rows are, so that nothing is cut or wrapped.
+        console.width = Console(width=WIDEST_COLUMNS).measure(table).maximum
+    console.print(table)
 
 
 @main.command()
@@ -211,7 +221,7 @@ def status(limit: int) -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Records to show.")
 @one_line_errors
 def rejects(load_id: int | None, limit: int) -> None:
-    """Show the records that COPY refused, of one load or of the newest.
+    """Show the records that COPY refused, of one load or of all, the newest load first.
 
     Example: python -m loaders rejects 12 --limit 100
     """
