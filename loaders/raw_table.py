@@ -48,7 +48,7 @@ def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns
     is_json = source.bronze.format == "jsonl"
     wanted = dict.fromkeys(lineage_columns(source.bronze), "integer")
     wanted |= {JSONL_COLUMN: "jsonb"} if is_json else dict.fromkeys(columns, "text")
-    # Asked first: `create schema if not exists` takes the right to create schemas also where there is nothing to create.
+    # Asked first: `create schema if not exists` needs the right to create schemas even where the schema exists.
     if connection.execute("select to_regnamespace(quote_ident(%s))", [table.schema]).fetchone() == (None,):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     # Lineage stands before every record that is sent, so it is never NULL; checking it costs 5 % of the server's time.

@@ -81,9 +81,17 @@ def _started(pid: int) -> str:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[LocalServer]:
-    """The session's server. Tests are its plain role; `superuser` is for what takes more."""
+    """The session's server.
+
+    Tests run as its plain role, which may create roles here; the fixture `superuser` is for what takes more.
+    """
     remove_abandoned_servers()
     with server_of_tests(database="postgres") as server:
+        with connect(server.superuser_address) as superuser:
+            superuser.execute("alter role ingot createrole")
+            if superuser.info.server_version >= 160000:
+                # What it creates, it may become, as every role could of PostgreSQL 15.
+                superuser.execute("alter role ingot set createrole_self_grant = 'set, inherit'")
         yield server
 
 
