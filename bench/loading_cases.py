@@ -54,7 +54,6 @@ class Bronze:
         folder.chmod(0o755)
         tables = {
             "persons": {"path": "persons/*.csv"},
-            "persons_unlogged": {"path": "persons/*.csv", "unlogged": True},
             "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
             "small_files": {"path": "small_files/*.csv"},
             **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
@@ -139,7 +138,6 @@ def csv_case(bronze: Bronze, address: Address) -> Case:
             _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address), missing=unreadable
         ),
         *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
-        replace(_loader(bronze, "persons_unlogged", rows, 2), name="loader-2-unlogged"),
         *peer_ways(file, columns, rows, address),
     )
     title = f"one CSV file, {rows:,} rows, {file.stat().st_size / 1e6:,.1f} MB"
@@ -220,10 +218,9 @@ def _psql(name: str, title: str, command: str, rows: int, address: Address) -> W
 
 def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Way:
     """Return the loader's way to land a declared table as a whole command, with lineage and ledger."""
-    unlogged = ", unlogged" if table.endswith("unlogged") else ""
     return Way(
         name=f"loader-{workers}",
-        title=f"loader, {_count(workers)}{unlogged}",
+        title=f"loader, {_count(workers)}",
         table=f"staging.{table}",
         rows=rows,
         command=(

@@ -32,9 +32,9 @@ ROOT_STATE_DIRECTORY = Path("/var/lib/ingot")
 # The bootstrap role, which alone is a superuser, and the file in the data directory that holds its random password.
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD_FILE = "superuser_password"  # noqa: S105 - a file's name
-# What the project's role may do besides owning its database: see statistics (storage_report, settings_report), create
-# the benchmarks' databases, drop them while autovacuum is in them, and checkpoint before it measures. Nothing that reads
-# files or runs programs.
+# What the project's role may do besides owning its database: see statistics (storage_report, settings_report), drop a
+# benchmark's database while autovacuum is in it, and checkpoint before a measurement. Nothing that reads files or runs
+# programs.
 ROLE_GRANTS = "pg_monitor, pg_checkpoint, pg_signal_backend"
 EXTENSIONS = ("pgstattuple",)
 
