@@ -156,6 +156,7 @@ def _farewell(address: Address) -> str:
         f"  {psql} {address.psql_url}",
         "  . .venv/bin/activate",
         "  dbt build --select source:people+            # build again",
+        "  python -m loaders load && dbt build          # every declared source",
         "  dbt docs generate --static                   # then open target/static_index.html",
         "  python -m loaders status                     # the ledger",
         f"  python -m bench queries {' '.join(QUERIES)} -n 10 100 1000 --pgbench",

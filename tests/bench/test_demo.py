@@ -63,8 +63,7 @@ def test_the_demo_touches_people_only_and_its_farewell_can_be_followed(
         assert connection.execute("select count(*) from core.people").fetchone() == (300,)
 
     said = demo._farewell(elsewhere)
-    [build] = [line for line in said.splitlines() if "dbt build" in line]
-    assert build.split("#")[0].split() == ["dbt", "build", "--select", "source:people+"]
+    assert "  dbt build --select source:people+ " in said
     [queries] = [line for line in said.splitlines() if "bench queries" in line]
     assert main(["queries", *demo.QUERIES, "-n", "10"]) == 0, capfd.readouterr().err
     assert f"bench queries {' '.join(demo.QUERIES)} " in queries
