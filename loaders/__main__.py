@@ -85,12 +85,16 @@ def main() -> None:
 )
 @click.option(
     "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
-    help="Retry temporary errors for so long: a server that restarts or fails over.",
+    help="Retry temporary errors (a restart, a failover) for this long.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
 @click.option(
-    "--watch", "watch_seconds", type=click.FloatRange(min=0.1), help="Keep landing what arrives, looking so often."
+    "--watch",
+    "watch_seconds",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Land new files until interrupted, looking every SECONDS.",
 )
 @one_line_errors
 def load(
@@ -297,7 +301,7 @@ def down(remove_data: bool) -> None:
 @db.command()
 @one_line_errors
 def url() -> None:
-    """Print the database's address; a password of your own is left to PGPASSWORD.
+    """Print the database's address, with the local server's public password; any other stays in PGPASSWORD.
 
     Example: psql "$(python -m loaders db url)"
     """

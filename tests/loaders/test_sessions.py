@@ -20,43 +20,49 @@ from tests.conftest import Project, free_port
 from tests.loaders.oracle import count
 from tests.loaders.test_exactly_once import each_once, write_people
 
-# One worker copies them in about a second.
-RECORDS = 1_000_000
-
 
 def set_database(connection: psycopg.Connection, **settings: str) -> None:
     for name, value in settings.items():
         connection.execute(f"alter database {connection.info.dbname} set {name} = '{value}'".encode())
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("statement_timeout", "200ms"),
-        ("idle_session_timeout", "300ms"),
-        ("idle_in_transaction_session_timeout", "100ms"),
-        ("transaction_timeout", "300ms"),
-    ],
-)
+def load_slowly(project: Project, connection: psycopg.Connection, operation: str) -> None:
+    """Load one record, and make each further row that is inserted or deleted take a millisecond."""
+    project.declare("people")
+    project.write("people/0.csv", "id,name\n0,a\n")
+    assert project.run("load").returncode == 0
+    slowly = f"""
+        create function public.slowly() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep(0.001);
+            return case tg_op when 'DELETE' then old else new end;
+        end
+        $$;
+        create trigger slowly before {operation} on staging.people__rows for each row execute function public.slowly()
+    """
+    connection.execute(slowly.encode())
+
+
+@pytest.mark.parametrize("name", ["statement_timeout", "idle_session_timeout", "transaction_timeout"])
 def test_a_timeout_of_the_database_does_not_end_a_load(
-    project: Project, connection: psycopg.Connection, server_version: int, name: str, value: str
+    project: Project, connection: psycopg.Connection, server_version: int, name: str
 ) -> None:
     if name == "transaction_timeout" and server_version < 170000:
         pytest.skip("transaction_timeout came with PostgreSQL 17")
-    records = write_people(project, files=1, records=RECORDS)
-    set_database(connection, **{name: value})
-    done = project.run("load", "--workers", "1")
+    load_slowly(project, connection, "insert")
+    project.write("people/1.csv", "id,name\n" + "1,a\n" * 1000)
+    set_database(connection, **{name: "200ms"})
+    done = project.run("load", "--retry-seconds", "0")
     assert (done.returncode, done.stderr) == (0, "")
-    each_once(connection, records)
+    assert count(connection, "select count(*) from staging.people__rows") == 1001
 
 
 def test_a_statement_timeout_does_not_end_the_undo(project: Project, connection: psycopg.Connection) -> None:
-    project.declare("people")
-    project.write("people/1.csv", "id,name\n" + "1,a\n" * RECORDS + "ragged\n")
-    set_database(connection, statement_timeout="100ms")
-    done = project.run("load", "--workers", "1")
-    assert done.returncode == 1
-    assert count(connection, "select count(*) from staging.people__rows") == 0
+    load_slowly(project, connection, "delete")
+    project.write("people/1.csv", "id,name\n" + "1,a\n" * 1000 + "ragged\n")
+    set_database(connection, statement_timeout="200ms")
+    assert project.run("load", "--retry-seconds", "0").returncode == 1
+    assert count(connection, "select count(*) from staging.people__rows") == 1
     assert count(connection, "select count(*) from ops.loads where status = 'started'") == 0
 
 
