@@ -83,12 +83,12 @@ def _started(pid: int) -> str:
 def server() -> Iterator[LocalServer]:
     """The session's server.
 
-    Tests run as its plain role, which may create roles here; the fixture `superuser` is for what takes more.
+    Tests run as its plain role, which may create roles and set deadlock_timeout here; `superuser` may do all else.
     """
     remove_abandoned_servers()
     with server_of_tests(database="postgres") as server:
         with connect(server.superuser_address) as superuser:
-            superuser.execute("alter role ingot createrole")
+            superuser.execute("alter role ingot createrole; grant set on parameter deadlock_timeout to ingot")
             if superuser.info.server_version >= 160000:
                 # What it creates, it may become, as every role could of PostgreSQL 15.
                 superuser.execute("alter role ingot set createrole_self_grant = 'set, inherit'")
