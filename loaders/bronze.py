@@ -1,10 +1,13 @@
 """Bronze files: which there are, what identifies their content, their bytes uncompressed."""
 
 import gzip
+import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -12,19 +15,24 @@ from urllib.parse import unquote
 import blake3
 import zstandard
 
-from loaders.blocks import Stream
-from loaders.errors import FileError, SettingError
+from loaders.errors import FileError
 
 READ_BYTES = 1024**2
+# They are part of a B-tree's entry, which holds 2.7 kB.
+MAX_KEYS_BYTES = 2000
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTANDARD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-class StoredFile(Protocol):
-    """An open file as it is stored, compressed or not."""
+class Readable(Protocol):
+    """The part of a binary file that a reader needs."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end."""
+
+
+class StoredFile(Readable, Protocol):
+    """An open file as it is stored, compressed or not."""
 
     def seek(self, position: int, /) -> int:
         """Go to a position."""
@@ -51,22 +59,31 @@ class BronzeRoot(Protocol):
 
 @dataclass(frozen=True)
 class BronzeFile:
-    """A file under a bronze root; `path` is relative to it, with slashes; `etag` is an object store's."""
+    """A file under a bronze root, as it was found.
+
+    `path` is relative to the root, with slashes; `etag` is an object store's. `digest` and `hive_keys` are empty until
+    `identified`; together they are what the ledger knows a content by.
+    """
 
     root: BronzeRoot
     path: str
     bytes: int
     modified_ns: int
     etag: str | None = None
+    digest: str = ""
+    hive_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def hive_keys(self) -> dict[str, str]:
-        """The key=value folders of the path: {"entity": "members", "ingestion_date": "2026-01-11"}."""
-        folders = self.path.split("/")[:-1]
-        return {key: unquote(value) for key, is_key, value in (f.partition("=") for f in folders) if is_key}
+    def content(self) -> tuple[str, frozenset[tuple[str, str]]]:
+        """What identifies the content: its digest, with the hive keys."""
+        return self.digest, frozenset(self.hive_keys.items())
 
-    def digest(self) -> str:
-        """Return what identifies the content: the store's ETag and size, or the BLAKE3 digest of the stored bytes."""
+    def identified(self) -> "BronzeFile":
+        """Return the file with its digest and hive keys; FileError if it cannot be read, or its path cannot be kept."""
+        return replace(self, hive_keys=hive_keys(self.path), digest=self._digest())
+
+    def _digest(self) -> str:
+        """Return the store's ETag and size, or the BLAKE3 digest of the stored bytes."""
         if self.etag is not None:
             return f"etag:{self.etag}:{self.bytes}"
         # On every core: nothing else can begin before the content is known.
@@ -100,7 +117,7 @@ class OpenFile:
     def __init__(self, path: str, file: StoredFile) -> None:
         self._path = path
         self._file = file
-        self._stream: Stream = file
+        self._stream: Readable = file
         try:
             magic = file.read(4)
             file.seek(0)
@@ -143,8 +160,14 @@ class Folder:
 
     def list_files(self, pattern: str) -> list[BronzeFile]:
         """Return the files that match the glob, by path."""
-        locations = (location for location in self.path.glob(pattern) if location.is_file())
-        found = (self.find_file(location.relative_to(self.path).as_posix()) for location in locations)
+        found: list[BronzeFile] = []
+        for location in self.path.glob(pattern):
+            # A file that goes away in between is not there.
+            with suppress(FileNotFoundError):
+                status = location.stat()
+                if stat.S_ISREG(status.st_mode):
+                    path = location.relative_to(self.path).as_posix()
+                    found.append(BronzeFile(self, path, status.st_size, status.st_mtime_ns))
         return sorted(found, key=lambda file: file.path)
 
     def find_file(self, path: str) -> BronzeFile:
@@ -168,23 +191,30 @@ def bronze_location(environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("BRONZE_ROOT") or "data/bronze"
 
 
-def bronze_root(environ: Mapping[str, str] = os.environ) -> BronzeRoot:
-    """Return BRONZE_ROOT, data/bronze where it is unset; SettingError if it is neither a folder nor a store's URL."""
-    root = bronze_location(environ)
-    if "://" in root:
-        # Imported where it is used: 20 MiB and 0.1 s that a load from disk does not pay.
-        from loaders.object_store import ObjectStore
+def hive_keys(path: str) -> dict[str, str]:
+    """Return the key=value folders of a path: {"entity": "members", "ingestion_date": "2026-01-11"}.
 
-        return ObjectStore.from_url(root)
-    if not Path(root).is_dir():
-        raise SettingError(
-            f"BRONZE_ROOT is {root}, which is no folder. Set it to the folder of the bronze files, or make some: "
-            "`python -m bench generate people`."
-        )
-    return Folder(Path(root))
+    FileError for a path, or a value in it, that the ledger cannot keep: not UTF-8, or with a NUL.
+    """
+    try:
+        path.encode()
+        folders = [folder.partition("=") for folder in path.split("/")[:-1] if "=" in folder]
+        keys = {key: unquote(value, errors="strict") for key, _, value in folders}
+    except UnicodeError as error:
+        raise FileError(f"{printable(path)}: its path is not UTF-8. Rename it.") from error
+    if any("\0" in value for value in keys.values()):
+        raise FileError(f"{path}: a NUL (%00) stands in its path. Rename its folder.")
+    if len(json.dumps(keys)) > MAX_KEYS_BYTES:
+        raise FileError(f"{path}: its key=value folders are over {MAX_KEYS_BYTES:,} bytes long. Shorten them.")
+    return keys
+
+
+def printable(path: str) -> str:
+    """Return a path with what is not UTF-8 in it as escapes."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 def unreadable(path: str, error: Exception) -> FileError:
     """Return the error for a file that cannot be read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-    return FileError(f"{path} cannot be read: {reason.rstrip('.')}. Mend it or remove it, then load again.")
+    return FileError(f"{printable(path)} cannot be read: {reason.rstrip('.')}. Mend it or remove it, then load again.")

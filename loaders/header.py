@@ -7,6 +7,10 @@ from loaders.errors import FileError
 
 # PostgreSQL cuts longer names off, and two that differ only behind the cut would become one.
 MAX_NAME_BYTES = 63
+# PostgreSQL's limit is 1,600 in all; three are the lineage's.
+MAX_COLUMNS = 1597
+# Every table has these.
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
 def column_names(header: bytes, *, path: str, delimiter: str, quote: str, encoding: str) -> tuple[str, ...]:
@@ -23,13 +27,20 @@ def column_names(header: bytes, *, path: str, delimiter: str, quote: str, encodi
         raise FileError(f"{path}: the header holds a NUL byte. Is it a CSV file? Export it again.")
     if "\r" in text:
         raise FileError(f"{path} ends its lines with bare carriage returns. Convert them to newlines.")
-    fields = next(csv.reader([text], delimiter=delimiter, quotechar=quote), [])
+    try:
+        fields = next(csv.reader([text], delimiter=delimiter, quotechar=quote), [])
+    except csv.Error as error:
+        raise FileError(f"{path}: the header cannot be read ({error}). Is it a CSV file? Export it again.") from error
+    if len(fields) > MAX_COLUMNS:
+        raise FileError(f"{path} has {len(fields):,} columns, a table at most {MAX_COLUMNS:,}. Split the file.")
     names = [snake_case(field) for field in fields]
     for number, (field, name) in enumerate(zip(fields, names, strict=True), start=1):
         if not name:
             raise FileError(f"{path}: column {number} has no name. Name it in the header.")
         if len(name.encode()) > MAX_NAME_BYTES:
             raise FileError(f"{path}: column {number}'s name is over {MAX_NAME_BYTES} bytes long. Shorten it.")
+        if name in SYSTEM_COLUMNS:
+            raise FileError(f"{path}: column {number} is named {name}, as a system column is. Rename it.")
         if name in names[: number - 1]:
             first = names.index(name)
             raise FileError(

@@ -8,7 +8,9 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from loaders.copy_format import CopyFormat
 from loaders.errors import SourceError
+from loaders.raw_table import RawTable
 
 FileFormat = Literal["csv", "jsonl"]
 DECLARATIONS = "models/staging/*/_*__sources.yml"
@@ -20,7 +22,7 @@ class Bronze:
     """How a source table's files look.
 
     `path` is a glob under the bronze root. `null_text` is the text that stands for NULL in a CSV file, unquoted; the
-    default is the empty text. `encoding` is PostgreSQL's and Python's name of it. `record_number` lands each record's
+    default is the empty text. `encoding` is PostgreSQL's or Python's name of it. `record_number` lands each record's
     number in its file, where the order of records matters.
     """
 
@@ -31,6 +33,21 @@ class Bronze:
     null_text: str = ""
     encoding: str = "utf-8"
     record_number: bool = False
+
+    @property
+    def copy_format(self) -> CopyFormat:
+        """How COPY reads the files."""
+        if self.format == "jsonl":
+            return CopyFormat.jsonl(
+                null_text=self.null_text, encoding_name=self.encoding, has_record_numbers=self.record_number
+            )
+        return CopyFormat(
+            delimiter=self.delimiter,
+            quote=self.quote,
+            null_text=self.null_text,
+            encoding_name=self.encoding,
+            has_record_numbers=self.record_number,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +66,24 @@ class SourceTable:
         """The name that commands take: people.persons."""
         return f"{self.source}.{self.table}"
 
+    @property
+    def raw_table(self) -> RawTable:
+        """The raw table that the source lands in."""
+        return RawTable(schema=self.schema, name=self.identifier)
+
 
 def read_sources(project: Path) -> list[SourceTable]:
     """Return every source table of the dbt project in `project` that declares bronze files."""
     found: list[SourceTable] = []
+    problems: list[str] = []
     for path in sorted(project.glob(DECLARATIONS)):
         try:
             document = yaml.safe_load(path.read_text())
         except yaml.YAMLError as error:
             raise SourceError(f"{path}: not YAML ({' '.join(str(error).split())}). Correct it.") from error
-        found.extend(_declared(document or {}, path))
+        found.extend(_declared(document or {}, path, problems))
+    if problems:
+        raise SourceError("\n".join(problems))
     if not found:
         raise SourceError(
             f"No source declares bronze files: looked for config.meta.bronze in {project / DECLARATIONS}. "
@@ -78,19 +103,24 @@ def select_sources(sources: Sequence[SourceTable], names: Sequence[str]) -> list
     return chosen
 
 
-def _declared(document: dict[str, Any], path: Path) -> Iterator[SourceTable]:
+def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iterator[SourceTable]:
+    """Yield the source tables of one file; what is wrong with a declaration is added to `problems`."""
     for source in document.get("sources") or []:
         for table in source.get("tables") or []:
             meta = (table.get("config") or {}).get("meta") or {}
             if "bronze" not in meta:
                 continue
-            where = f"{path}: {source['name']}.{table['name']}"
+            try:
+                bronze = _bronze(meta["bronze"], f"{path}: {source['name']}.{table['name']}")
+            except SourceError as error:
+                problems.append(str(error))
+                continue
             yield SourceTable(
                 source=source["name"],
                 table=table["name"],
                 schema=source.get("schema") or source["name"],
                 identifier=table.get("identifier") or table["name"],
-                bronze=_bronze(meta["bronze"], where),
+                bronze=bronze,
                 columns=tuple(one["name"] for one in table.get("columns") or () if not one["name"].startswith("_")),
             )
 
@@ -110,7 +140,9 @@ def _bronze(declared: object, where: str) -> Bronze:
         raise SourceError(
             f"{where}: config.meta.bronze.format is {bronze.format!r}. Use: {', '.join(get_args(FileFormat))}."
         )
-    for key in ("delimiter", "quote"):
-        if len(getattr(bronze, key).encode()) != 1:
-            raise SourceError(f"{where}: config.meta.bronze.{key} is not one byte, as COPY wants it. Correct it.")
+    wrong = list(bronze.copy_format.problems())
+    if bronze.format == "jsonl":
+        wrong += [f"{key} is for csv only. Remove it." for key in ("delimiter", "quote") if key in declared]
+    if wrong:
+        raise SourceError("\n".join(f"{where}: config.meta.bronze.{problem}" for problem in wrong))
     return bronze

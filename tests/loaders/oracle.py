@@ -51,7 +51,7 @@ def ledger_agrees(connection: psycopg.Connection, source: str) -> None:
         inner join ops.loads using (load_id)
         left join staging.{table} as raw on raw._file_id = file_id
         left join ops.rejected_rows using (file_id)
-        where status = 'complete' and files.table_name = '{table}'
+        where status = 'complete' and files.table_name = '{table}' and released_at is null
         group by file_id
         having files.records <> count(distinct raw.ctid) or files.rejected <> count(distinct rejected_rows.ctid)
         """.encode()

@@ -2,23 +2,20 @@
 
 import csv
 import io
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loaders.blocks import (
-    BadRecord,
-    Block,
-    BlockReader,
-    halves,
-    number_records,
-    prefix_records,
-    split_records,
-    with_plain_line_ends,
-)
+from loaders.blocks import BadRecord, Block, BlockReader, read_header
+from loaders.bronze import BronzeFile
+from loaders.cutting import Lineage, split_records
+from loaders.landing_file import LandingFile
 
 QUOTE = b'"'
+LINEAGE = Lineage(b"7,8,")
+lineages = st.sampled_from([LINEAGE, Lineage(b"7,8,", b","), Lineage(b"7%8%", b"%")])
 fields = st.text(alphabet=st.sampled_from('a%,"\n\r é'), max_size=8)
 tables = st.lists(st.lists(fields, min_size=2, max_size=4), max_size=12)
 block_sizes = st.integers(1, 40)
@@ -31,12 +28,41 @@ def as_csv(rows: list[list[str]], line_end: str, *, last_line_end: bool = True) 
     return data if last_line_end else data.removesuffix(line_end.encode())
 
 
-def pieces(data: bytes, quote: bytes | None = QUOTE, **options: int) -> list[Block | BadRecord]:
-    return list(BlockReader(io.BytesIO(data), quote=quote, **options))
+@dataclass(frozen=True)
+class Memory:
+    """A bronze root with one file of these bytes."""
+
+    data: bytes
+
+    def list_files(self, pattern: str) -> list[BronzeFile]:
+        return [self.find_file(pattern)]
+
+    def find_file(self, path: str) -> BronzeFile:
+        return BronzeFile(self, path, len(self.data), 0)
+
+    def open_file(self, _path: str) -> io.BytesIO:
+        return io.BytesIO(self.data)
+
+
+def pieces(
+    data: bytes, quote: bytes | None = QUOTE, lineage: Lineage = LINEAGE, *, has_header: bool = False, **options: int
+) -> list[Block | BadRecord]:
+    file = LandingFile(
+        file=Memory(data).find_file("file"), columns=(), quote=quote, has_header=has_header, lineage=lineage
+    )
+    return list(iter(BlockReader(file, **options).next, None))
+
+
+def raw(block: Block) -> bytes:
+    """Return a block's records as they stand in the file."""
+    quote = block.file.quote if block.has_quoted_newlines else None
+    records = split_records(block.data, quote)
+    size = block.file.lineage.size
+    return b"".join(record[size(block.first_record + at, 1) :] for at, record in enumerate(records))
 
 
 def bytes_of(piece: Block | BadRecord) -> bytes:
-    return piece.data if isinstance(piece, Block) else piece.raw
+    return raw(piece) if isinstance(piece, Block) else piece.raw
 
 
 @given(tables, st.sampled_from(["\n", "\r\n"]), st.booleans(), block_sizes)
@@ -51,9 +77,9 @@ def test_blocks_are_the_records_that_csv_reads(
     for block in blocks:
         assert isinstance(block, Block)
         assert block.first_record == number
-        assert data[block.offset :].startswith(block.data[:-1])
+        assert data[block.offset :].startswith(raw(block)[:-1])
         number += block.records
-        records = list(csv.reader(io.StringIO(block.data.decode(), newline="")))
+        records = read_csv(raw(block))
         assert len(records) == block.records
         read += records
     assert read == rows
@@ -63,46 +89,45 @@ def read_csv(data: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(data.decode(), newline="")))
 
 
-@given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
-def test_a_block_falls_apart_into_its_records(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
+@given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes, lineages)
+def test_a_block_falls_apart_into_its_records(
+    rows: list[list[str]], line_end: str, block_bytes: int, lineage: Lineage
+) -> None:
     data = as_csv(rows, line_end)
     read = []
-    for block in pieces(data, block_bytes=block_bytes):
+    for block in pieces(data, lineage=lineage, block_bytes=block_bytes):
         assert isinstance(block, Block)
         pending = [block]
         while pending:
             part = pending.pop()
-            assert data[part.offset :].startswith(part.data)
+            assert data[part.offset :].startswith(raw(part))
             if part.records > 1:
-                first, second = halves(part, QUOTE)
-                pending += [second, first]
+                pending += reversed(part.halves())
                 continue
-            assert split_records(part, QUOTE) == [part.data]
-            assert with_plain_line_ends(part, QUOTE).data == part.data.removesuffix(line_end.encode()) + b"\n"
+            assert part.raw == raw(part)
+            assert part.with_plain_line_ends().data == part.data.removesuffix(line_end.encode()) + b"\n"
             assert part.first_record == len(read) + 1
-            read += read_csv(part.data)
+            read += read_csv(part.raw)
     assert read == rows
 
 
 @given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
 def test_numbers_are_those_of_the_file(rows: list[list[str]], line_end: str, block_bytes: int) -> None:
     read = []
-    for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
+    for block in pieces(as_csv(rows, line_end), lineage=Lineage(b"7,8,", b","), block_bytes=block_bytes):
         assert isinstance(block, Block)
-        read += read_csv(number_records(block, b"7,8,", b",", QUOTE))
+        read += read_csv(block.data)
     assert read == [["7", "8", str(number), *row] for number, row in enumerate(rows, start=1)]
 
 
 @given(tables, st.sampled_from(["\n", "\r\n"]), block_sizes)
-def test_prefix_stands_before_every_record_and_nowhere_else(
+def test_lineage_stands_before_every_record_and_nowhere_else(
     rows: list[list[str]], line_end: str, block_bytes: int
 ) -> None:
     read = []
-    reader = BlockReader(io.BytesIO(as_csv(rows, line_end)), quote=QUOTE, prefix=b"7,8,", block_bytes=block_bytes)
-    for block in reader:
+    for block in pieces(as_csv(rows, line_end), block_bytes=block_bytes):
         assert isinstance(block, Block)
-        assert block.prefixed == prefix_records(block.data, b"7,8,", QUOTE)
-        read += read_csv(block.prefixed)
+        read += read_csv(block.data)
     assert read == [["7", "8", *row] for row in rows]
 
 
@@ -114,18 +139,18 @@ def test_no_byte_is_lost_whatever_the_bytes(data: bytes, block_bytes: int, max_r
         counts = [p.records if isinstance(p, Block) else 1 for p in cut]
         assert numbers == [1 + sum(counts[:i]) for i in range(len(cut))]
         whole = b"".join(map(bytes_of, cut))
-        assert whole.removesuffix(b"\n") == data.removesuffix(b"\n")
+        assert whole.removesuffix(b"\n") == data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
 
 
 def test_an_unterminated_quote_costs_its_line_only() -> None:
     [good, bad, rest] = pieces(b'1,a\n2,"b\n3,c\n4,d\n')
     assert isinstance(good, Block)
-    assert good.data == b"1,a\n"
+    assert raw(good) == b"1,a\n"
     assert isinstance(bad, BadRecord)
     assert (bad.raw, bad.record, bad.offset) == (b'2,"b\n', 2, 4)
     assert "unterminated quote" in bad.reason
     assert isinstance(rest, Block)
-    assert (rest.data, rest.first_record) == (b"3,c\n4,d\n", 3)
+    assert (raw(rest), rest.first_record) == (b"3,c\n4,d\n", 3)
 
 
 def test_an_unterminated_quote_far_from_the_end_costs_its_line_only() -> None:
@@ -148,21 +173,20 @@ def test_a_record_too_long_for_memory_is_refused_and_the_next_one_read() -> None
 
 @pytest.mark.parametrize("block_bytes", [1, 3, 1000])
 def test_the_header_is_read_apart(block_bytes: int) -> None:
-    reader = BlockReader(io.BytesIO(b'\xef\xbb\xbfid,"a\nb"\r\n1,2\r\n'), quote=QUOTE, block_bytes=block_bytes)
-    assert reader.read_header() == b'id,"a\nb"'
-    [block] = reader
+    data = b'\xef\xbb\xbfid,"a\nb"\r\n1,2\r\n'
+    header, behind = read_header(io.BytesIO(data), QUOTE, block_bytes)
+    assert header == b'\xef\xbb\xbfid,"a\nb"\r\n'
+    assert data.startswith(header + behind)
+    [block] = pieces(data, has_header=True, block_bytes=block_bytes)
     assert isinstance(block, Block)
-    assert (block.data, block.offset, block.first_record) == (b"1,2\r\n", 13, 1)
+    assert (raw(block), block.offset, block.first_record) == (b"1,2\r\n", 13, 1)
 
 
 def test_a_header_without_a_line_end_is_the_whole_file() -> None:
-    reader = BlockReader(io.BytesIO(b"id,name"), quote=QUOTE)
-    assert reader.read_header() == b"id,name"
-    assert list(reader) == []
+    assert read_header(io.BytesIO(b"id,name"), QUOTE) == (b"id,name", b"")
+    assert pieces(b"id,name", has_header=True) == []
 
 
 def test_a_byte_order_mark_before_json_is_skipped() -> None:
-    reader = BlockReader(io.BytesIO(b"\xef\xbb\xbf{}\n"), quote=None)
-    reader.skip_byte_order_mark()
-    [block] = reader
+    [block] = pieces(b"\xef\xbb\xbf{}\n", None)
     assert bytes_of(block) == b"{}\n"
