@@ -178,12 +178,15 @@ def report(folder: Path, target: Path) -> None:
 
 @cli.command()
 @click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="How many persons.")
-def demo(rows: int) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask before replacing people's rows on another server than the local.")
+def demo(rows: int, yes: bool) -> None:
     """Start the local server, generate people, load, build, measure; leave the server up.
+
+    With PGHOST set to another server, it uses that one, and asks first. It replaces the rows of people only.
 
     Example: python -m bench demo --rows 1000000
     """
-    run_demo(rows)
+    run_demo(rows, yes=yes)
 
 
 cli.add_command(queries)

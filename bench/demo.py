@@ -1,4 +1,4 @@
-"""The whole way in one command: server, bronze, load, build, measure; what `make demo` calls."""
+"""All steps in one command: server, bronze, load, build, measure; what `make demo` calls."""
 
 import os
 import subprocess
@@ -26,7 +26,8 @@ from loaders.connection import Address
 from loaders.server import LocalServer
 
 BRONZE = Path("data/bronze")
-# The loader beside psql, in turns; the other peers are `python -m bench load`'s.
+SOURCE = "people.persons"
+# The loader and psql, alternating; `python -m bench load` measures other tools.
 LOADING_WAYS = ("psql", "loader-2")
 LOADING_RUNS = 3
 QUERIES = ("people_older_than_staging", "people_older_than_core", "people_older_than_mart")
@@ -56,9 +57,14 @@ class Steps:
         click.echo(f"-- {self.seconds[title]:.1f} s")
 
 
-def run_demo(rows: int) -> None:
-    """Run every step; StepFailed carries the exit code of the first that fails."""
+def run_demo(rows: int, *, yes: bool = False) -> None:
+    """Run every step; StepFailed carries the exit code of the first that fails.
+
+    A server that is not the local one is asked about first, unless `yes`.
+    """
     address, steps = Address.from_environment(), Steps()
+    if not (address.is_local or yes):
+        _confirm(address)
     with steps.step("Server"):
         here = LocalServer(Path(".pgdata"), address).up() if address.is_local else f"using {address.url}"
         click.echo(here)
@@ -66,7 +72,7 @@ def run_demo(rows: int) -> None:
         click.echo(generate_people(BRONZE / "people", rows=rows, seed=SEED))
     # From scratch each time: the figures are then of the same work, and other --rows leave nothing of the last ones.
     with steps.step("Load: bronze files to the staging schema"):
-        _run("load", [sys.executable, "-m", "loaders", "load", "--full-refresh"], address)
+        _run("load", [sys.executable, "-m", "loaders", "load", SOURCE, "--full-refresh"], address)
     with steps.step("Build: staging to core to marts"):
         _run("build", [dbt_program(), "build", "--full-refresh", "--select", "source:people+"], address)
     with steps.step("Measure: persons older than X, asked of every layer"):
@@ -83,6 +89,14 @@ def run_demo(rows: int) -> None:
 
     click.echo(f"The page of results: {write_page(RESULTS, PAGE)}")
     click.echo(_farewell(address))
+
+
+def _confirm(address: Address) -> None:
+    """Ask whether to go on; StepFailed where nobody can answer."""
+    what = f"The demo replaces the rows of {SOURCE}, core.people and its marts on {address.url}"
+    if not sys.stdin.isatty():
+        raise StepFailed(f"{what}. Pass --yes to allow it, or unset PGHOST for the local server.", 1)
+    click.confirm(f"{what}. Go on?", abort=True)
 
 
 def _measure(address: Address) -> Benchmark:
@@ -125,8 +139,8 @@ def _run(step: str, command: list[str], address: Address) -> None:
     status = subprocess.run(command, env=environment, check=False).returncode
     if status != 0:
         raise StepFailed(
-            f"The step {step!r} ended with exit code {status}; its own words are above. Mend that, then run the demo "
-            "again: it goes on from what is done.",
+            f"The step {step!r} ended with exit code {status}; its own words are above. Correct that, then run the "
+            "demo again.",
             status if status > 0 else 128 - status,
         )
 
@@ -141,9 +155,10 @@ def _farewell(address: Address) -> str:
         "Look around:",
         f"  {psql} {address.psql_url}",
         "  . .venv/bin/activate",
-        "  dbt build                                    # build again",
+        "  dbt build --select source:people+            # build again",
+        "  python -m loaders load && dbt build          # every declared source",
         "  dbt docs generate --static                   # then open target/static_index.html",
         "  python -m loaders status                     # the ledger",
-        "  python -m bench queries -n 10 100 1000 --pgbench",
+        f"  python -m bench queries {' '.join(QUERIES)} -n 10 100 1000 --pgbench",
     ]
     return "\n".join([*lines, "Stop the server: make down"] if address.is_local else lines)

@@ -16,7 +16,7 @@ from bench.loading import Case, Result, Way, measure_case, temporary_database
 from bench.peers import SCHEMA, peer_ways
 from bench.people import FILE_NAME, generate_people
 from bench.pgbench import server_program
-from loaders.connection import Address
+from loaders.connection import Address, connect
 
 REPOSITORY = Path(__file__).parents[1]
 SEED = 1
@@ -54,7 +54,6 @@ class Bronze:
         folder.chmod(0o755)
         tables = {
             "persons": {"path": "persons/*.csv"},
-            "persons_unlogged": {"path": "persons/*.csv", "unlogged": True},
             "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
             "small_files": {"path": "small_files/*.csv"},
             **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
@@ -132,14 +131,13 @@ def csv_case(bronze: Bronze, address: Address) -> Case:
     """Return the case of one CSV file: PostgreSQL's own ways, the loader, and its peers."""
     file, columns, rows = bronze.persons(), bronze.columns(), bronze.rows
     options = "with (format csv, header)"
-    elsewhere = "" if address.is_local else "not possible: the server is on another machine"
+    unreadable = _unreadable(address)
     ways = (
         _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address),
         replace(
-            _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address), missing=elsewhere
+            _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address), missing=unreadable
         ),
         *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
-        replace(_loader(bronze, "persons_unlogged", rows, 2), name="loader-2-unlogged"),
         *peer_ways(file, columns, rows, address),
     )
     title = f"one CSV file, {rows:,} rows, {file.stat().st_size / 1e6:,.1f} MB"
@@ -196,6 +194,15 @@ CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
 }
 
 
+def _unreadable(address: Address) -> str:
+    """Return why the server cannot read a file for COPY FROM, or nothing."""
+    if not address.is_local:
+        return "not possible: the server is on another machine"
+    with connect(address) as connection:
+        may = connection.execute("select pg_has_role('pg_read_server_files', 'usage')").fetchone()
+    return "" if may == (True,) else "needs PGUSER=postgres, PGPASSWORD from .pgdata/superuser_password"
+
+
 def _psql(name: str, title: str, command: str, rows: int, address: Address) -> Way:
     """Return psql's way to run one command that fills the plain table."""
     program = server_program("psql", address)
@@ -211,10 +218,9 @@ def _psql(name: str, title: str, command: str, rows: int, address: Address) -> W
 
 def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Way:
     """Return the loader's way to land a declared table as a whole command, with lineage and ledger."""
-    unlogged = ", unlogged" if table.endswith("unlogged") else ""
     return Way(
         name=f"loader-{workers}",
-        title=f"loader, {_count(workers)}{unlogged}",
+        title=f"loader, {_count(workers)}",
         table=f"staging.{table}",
         rows=rows,
         command=(

@@ -28,7 +28,7 @@ SPARKLINE_WIDTH = 20
 BARS = " ▁▂▃▄▅▆▇█"
 SETTINGS = (
     "shared_buffers", "effective_cache_size", "work_mem", "max_parallel_workers_per_gather", "random_page_cost", "jit",
-    "max_connections", "fsync", "synchronous_commit", "plan_cache_mode",
+    "max_connections", "fsync", "synchronous_commit", "wal_level", "plan_cache_mode",
 )  # fmt: skip
 
 

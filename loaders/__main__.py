@@ -4,6 +4,8 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, ParamSpec
@@ -18,6 +20,7 @@ from loaders.ledger_reader import LedgerReader
 from loaders.ledger_version import check_version
 from loaders.load_command import LoadCommand, as_data
 from loaders.load_report import LoadOptions
+from loaders.retry import RETRY_SECONDS
 from loaders.roots import bronze_root
 from loaders.segments import drop_retired
 from loaders.sources import read_sources, select_sources
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 SHOWN_RAW_BYTES = 200
+WIDEST_COLUMNS = 100_000
 
 
 class Terminated(KeyboardInterrupt):
@@ -80,10 +84,18 @@ def main() -> None:
 @click.option(
     "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused records a file may have."
 )
+@click.option(
+    "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
+    help="Retry temporary errors (a restart, a failover) for this long.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
 @click.option(
-    "--watch", "watch_seconds", type=click.FloatRange(min=0.1), help="Keep landing what arrives, looking so often."
+    "--watch",
+    "watch_seconds",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Land new files until interrupted, looking every SECONDS.",
 )
 @one_line_errors
 def load(
@@ -92,6 +104,7 @@ def load(
     workers: int,
     batch_files: int,
     max_rejects: int,
+    retry_seconds: float,
     dry_run: bool,
     json_path: Path | None,
     watch_seconds: float | None,
@@ -101,7 +114,13 @@ def load(
     Example: python -m loaders load people.persons --max-rejects 100
     """
     sources = select_sources(read_sources(Path()), names)
-    options = LoadOptions(workers=workers, batch_files=batch_files, max_rejects=max_rejects, full_refresh=full_refresh)
+    options = LoadOptions(
+        workers=workers,
+        batch_files=batch_files,
+        max_rejects=max_rejects,
+        full_refresh=full_refresh,
+        retry_seconds=retry_seconds,
+    )
     command = LoadCommand(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
     if watch_seconds is not None:
         if full_refresh or dry_run or json_path is not None:
@@ -119,17 +138,21 @@ def load(
 
 @main.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Loads to show, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the loads as JSON.")
 @one_line_errors
-def status(limit: int) -> None:
+def status(limit: int, as_json: bool) -> None:
     """Show the ledger: the newest loads and what became of them.
 
-    Example: python -m loaders status --limit 5
+    Example: python -m loaders status --limit 5 --json
     """
     from rich.console import Console
     from rich.table import Table
 
     with connect(Address.from_environment()) as connection:
         loads = _reader(connection).recent_loads(limit)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in loads], indent=2, default=datetime.isoformat))
+        return
     table = Table("load", "table", "status", "started (UTC)", "seconds", "files", "records", "rejected", "MB", "error")
     for row in loads:
         seconds = "" if row.finished_at is None else f"{(row.finished_at - row.started_at).total_seconds():.1f}"
@@ -145,7 +168,11 @@ def status(limit: int) -> None:
             f"{row.bytes / 1e6:,.1f}",
             row.error or "",
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        # A program or a pager reads it: as wide as its rows are, so that nothing is cut or wrapped.
+        console.width = Console(width=WIDEST_COLUMNS).measure(table).maximum
+    console.print(table)
 
 
 @main.command()
@@ -153,7 +180,7 @@ def status(limit: int) -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Records to show.")
 @one_line_errors
 def rejects(load_id: int | None, limit: int) -> None:
-    """Show the records that COPY refused, of one load or of the newest.
+    """Show the records that COPY refused, of one load or of all, the newest load first.
 
     Example: python -m loaders rejects 12 --limit 100
     """
@@ -230,7 +257,7 @@ def down(remove_data: bool) -> None:
 @db.command()
 @one_line_errors
 def url() -> None:
-    """Print the database's address; a password of your own is left to PGPASSWORD.
+    """Print the database's address, with the local server's public password; any other stays in PGPASSWORD.
 
     Example: psql "$(python -m loaders db url)"
     """

@@ -8,8 +8,11 @@ from urllib.parse import quote
 import psycopg
 
 from loaders.errors import ServerError, SettingError
+from loaders.session import prepare_session
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+# The addresses at which this process has had a session: from then on a failure to connect may be temporary.
+_reached: set["Address"] = set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +76,31 @@ class Address:
 
 
 def connect(address: Address, *, application_name: str = "ingot") -> psycopg.Connection:
-    """Open an autocommit connection; ServerError names the address, the server's words and the remedy."""
+    """Open an autocommit connection, prepared for a load; ServerError names the address, the reason and the remedy."""
     try:
-        return psycopg.connect(address.conninfo, autocommit=True, connect_timeout=10, application_name=application_name)
+        connection = _open(address, application_name)
+        try:
+            prepare_session(
+                connection, is_known=address in _reached, open_another=lambda: _open(address, application_name)
+            )
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.OperationalError as error:
         raise ServerError(f"{address.url}: {_reason(error)} {_remedy(address, str(error))}") from error
+    except ServerError as error:
+        raise ServerError(f"{address.url}: {error}") from error
+    _reached.add(address)
+    return connection
+
+
+def was_reached(address: Address) -> bool:
+    """Tell whether this process has connected to the address before."""
+    return address in _reached
+
+
+def _open(address: Address, application_name: str) -> psycopg.Connection:
+    return psycopg.connect(address.conninfo, autocommit=True, connect_timeout=10, application_name=application_name)
 
 
 def _reason(error: psycopg.OperationalError) -> str:

@@ -1,7 +1,14 @@
 -- The ledger, version 2. loaders/ledger_version.py creates what of it is missing; dbt reads it, and writes
 -- ops.applied_loads only. A raw table is known by table_schema and table_name.
 
-create schema if not exists ops;
+-- Asked first: `if not exists` needs the right to create schemas even where the schema exists.
+do $$
+begin
+    if to_regnamespace('ops') is null then
+        create schema ops;
+    end if;
+end
+$$;
 
 create table if not exists ops.ledger_version (version integer not null);
 comment on table ops.ledger_version is 'One row: the version of these tables.';

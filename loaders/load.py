@@ -3,28 +3,20 @@
 import sys
 from collections.abc import Callable
 
-import psycopg
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from loaders.bronze import BronzeFile, BronzeRoot
-from loaders.connection import Address, connect
+from loaders.connection import Address, connect, was_reached
 from loaders.discovery import FailedFiles, new_files
-from loaders.errors import LoadError, ServerError
+from loaders.errors import LoadError
 from loaders.ledger import Ledger
 from loaders.ledger_version import check_version, create_ledger
 from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import lock_table
 from loaders.progress import Progress
+from loaders.retry import Retries, is_temporary
 from loaders.segments import drop_retired
 from loaders.sources import SourceTable
 from loaders.table_run import TableRun
 
-# What "come back later" looks like: connection lost (08), shutdown or start (57P), read-only while failing over, too
-# many connections, and a transaction that lost to another (40001, 40P01).
-TEMPORARY_CLASSES = ("08",)
-TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
-ATTEMPTS = 8
-MAX_WAIT_SECONDS = 10.0
 # How long a full refresh waits for the readers of the old rows; what they keep is dropped by a later run.
 DROP_SECONDS = 10.0
 
@@ -49,7 +41,6 @@ class TableLoader:
         self._progress = progress
         self._failed = failed or FailedFiles()
         self._must_refresh = options.full_refresh
-        self._has_connected = False
 
     def pending(self) -> TableReport:
         """Say which files a load would land, and land none."""
@@ -64,18 +55,22 @@ class TableLoader:
     def run(self, on_load: Callable[[LoadResult], None]) -> TableReport:
         """Land every new file, in loads of `batch_files`; `on_load` hears of each load as it completes.
 
-        What fails for a reason that passes is done again, from its leftovers on: a load whole, after it was undone.
+        Temporary errors retry the whole load, after what it left is undone.
         """
         report = TableReport(self.source.name)
-        for attempt in Retrying(
-            retry=retry_if_exception(self._passes),
-            wait=wait_random_exponential(multiplier=0.5, max=MAX_WAIT_SECONDS),
-            stop=stop_after_attempt(ATTEMPTS),
-            before_sleep=lambda state: self._say_retry(report, state),
-            reraise=True,
-        ):
+
+        def completed(result: LoadResult) -> None:
+            retries.progress()
+            on_load(result)
+
+        retries = Retries(
+            self._options.retry_seconds,
+            is_temporary=self._is_temporary,
+            say=lambda error, wait: self._say_retry(report, error, wait),
+        )
+        for attempt in retries:
             with attempt:
-                self._run_once(report, on_load)
+                self._run_once(report, completed)
         return report
 
     def _run_once(self, report: TableReport, on_load: Callable[[LoadResult], None]) -> None:
@@ -83,7 +78,6 @@ class TableLoader:
         # Before anything is changed: a full refresh of what cannot be listed is none.
         listed = self._list_files(report)
         with connect(self._address) as connection:
-            self._has_connected = True
             create_ledger(connection)
             try:
                 with lock_table(connection, self.source.raw_table, alone=self._must_refresh):
@@ -108,7 +102,7 @@ class TableLoader:
             address=self._address,
             options=self._options,
             failed=self._failed,
-            is_temporary=self._passes,
+            is_temporary=self._is_temporary,
             progress=self._progress,
             report=report,
         )
@@ -130,19 +124,10 @@ class TableLoader:
         report.found = len(listed)
         return listed
 
-    def _passes(self, error: BaseException) -> bool:
-        """Tell whether to try again: a server that was reached and then was gone, restarting, full or in a deadlock."""
-        if isinstance(error, ServerError):
-            return self._has_connected
-        if not isinstance(error, psycopg.Error):
-            return False
-        # libpq gives no SQLSTATE where the connection broke.
-        state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")
-        return state in TEMPORARY_STATES or state[:2] in TEMPORARY_CLASSES or state[:3] == "57P"
+    def _is_temporary(self, error: BaseException) -> bool:
+        return is_temporary(error, was_reached=was_reached(self._address))
 
-    def _say_retry(self, report: TableReport, state: RetryCallState) -> None:
-        wait = 0.0 if state.next_action is None else state.next_action.sleep
-        error = None if state.outcome is None else state.outcome.exception()
+    def _say_retry(self, report: TableReport, error: BaseException, wait: float) -> None:
         reason = " ".join(str(error).split())
         report.retries.append(reason)
         print(f"{self.source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from loaders.errors import LoaderError
+from loaders.retry import RETRY_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +14,7 @@ class LoadOptions:
     batch_files: int = 1000
     max_rejects: int = 0
     full_refresh: bool = False
+    retry_seconds: float = RETRY_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)

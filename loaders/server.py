@@ -1,10 +1,11 @@
-"""The local PostgreSQL: initdb, settings, start and stop of one server in one data directory."""
+"""The local PostgreSQL: initdb, settings, roles, start and stop of one server in one data directory."""
 
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,8 +14,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import LiteralString
 
 import psutil
+import psycopg
 from psycopg import sql
 
 from loaders.connection import Address, connect
@@ -26,6 +29,14 @@ START_SECONDS = 60
 UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody", "daemon")
 # Where the server's files go when root's clone lies in a folder that no other account may enter.
 ROOT_STATE_DIRECTORY = Path("/var/lib/ingot")
+# The bootstrap role, which alone is a superuser, and the file in the data directory that holds its random password.
+SUPERUSER = "postgres"
+SUPERUSER_PASSWORD_FILE = "superuser_password"  # noqa: S105 - a file's name
+# What the project's role may do besides owning its database: see statistics (storage_report, settings_report), drop a
+# benchmark's database while autovacuum is in it, and checkpoint before a measurement. Nothing that reads files or runs
+# programs.
+ROLE_GRANTS = "pg_monitor, pg_checkpoint, pg_signal_backend"
+EXTENSIONS = ("pgstattuple",)
 
 
 @dataclass(frozen=True)
@@ -55,11 +66,22 @@ class LocalServer:
         self.account = _account()
 
     def up(self) -> str:
-        """Create the cluster where it is missing, start it, create the database; return what was done."""
+        """Create the cluster where it is missing, start it, create role and database; return what was done."""
+        if self.address.user == SUPERUSER:
+            raise ServerError(
+                f"PGUSER is {SUPERUSER}, the local server's superuser, which runs nothing of the project. "
+                "Unset PGUSER, or set it to another name."
+            )
         if self.data.is_symlink() and not self.data.exists():
             self.data.unlink()
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
+        elif not (self.data / SUPERUSER_PASSWORD_FILE).exists():
+            raise ServerError(
+                f"{self.data} was made by an earlier version, whose role for loads and builds is a superuser with a "
+                "public password. Make it anew, then load again: "
+                "`python -m loaders db down --remove-data && python -m loaders db up`."
+            )
         if (pid := self.pid()) is not None:
             running = self._running_port()
             if running != self.address.port:
@@ -67,13 +89,13 @@ class LocalServer:
                     f"{self.data} is already served on port {running} (process {pid}). "
                     f"Set PGPORT={running}, or stop it with `PGPORT={running} python -m loaders db down`."
                 )
-            self._create_database()
+            self._create_role_and_database()
             return f"already up: {self.address.url}"
         self._clear_stale_lock()
         self._refuse_taken_port()
         self._write(self.data / "ingot.conf", settings_file(self._major_version(), self.address.port))
         self._start()
-        self._create_database()
+        self._create_role_and_database()
         return f"up: {self.address.url}, data in {self.data}, log in {self.log}"
 
     def down(self) -> str:
@@ -104,6 +126,18 @@ class LocalServer:
             return pid if alive else None
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
+
+    @property
+    def superuser_address(self) -> Address:
+        """The address of the bootstrap superuser; ServerError if its password file may not be read."""
+        path = self.data / SUPERUSER_PASSWORD_FILE
+        try:
+            password = path.read_text().strip()
+        except OSError as error:
+            raise ServerError(
+                f"{path}: {error.strerror}. Run the command as the account that created the server."
+            ) from error
+        return replace(self.address, database="postgres", user=SUPERUSER, password=password)
 
     @property
     def log(self) -> Path:
@@ -140,7 +174,7 @@ class LocalServer:
         return install / "bin"
 
     def _initialise(self) -> None:
-        """Run initdb with scram passwords for every connection."""
+        """Run initdb with scram passwords for every connection, and a random one for the bootstrap superuser."""
         initdb = self.binaries / "initdb"
         if self.data.exists() and any(self.data.iterdir()):
             raise ServerError(f"{self.data} is not empty and holds no cluster. Remove it, then try again.")
@@ -157,18 +191,23 @@ class LocalServer:
             self.data.mkdir(exist_ok=True)
         self._own(self._real_data)
         self._real_data.chmod(0o700)
+        password = secrets.token_urlsafe(32)
         with tempfile.NamedTemporaryFile("w", prefix="ingot-", dir="/tmp") as password_file:
-            password_file.write(self.address.password + "\n")
+            password_file.write(password + "\n")
             password_file.flush()
             self._own(Path(password_file.name))
             # No locale: text sorts by bytes, alike on every machine and in the wheel, which has no ICU.
             self._run(
-                initdb.name, "-D", self._real_data, f"--username={self.address.user}",
+                initdb.name, "-D", self._real_data, f"--username={SUPERUSER}",
                 f"--pwfile={password_file.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale",
                 "--data-checksums",
             )  # fmt: skip
         with (self._real_data / "postgresql.conf").open("a") as conf:
             conf.write("\ninclude 'ingot.conf'\n")
+        # Last: a cluster without it is not used.
+        path = self._real_data / SUPERUSER_PASSWORD_FILE
+        path.touch(mode=0o600)
+        self._write(path, password + "\n")
 
     def _start(self) -> None:
         try:
@@ -180,14 +219,26 @@ class LocalServer:
             tail = self.log.read_text(errors="replace").splitlines()[-3:] if self.log.exists() else []
             raise ServerError(f"{error} Its log, {self.log}, ends: {' | '.join(tail)}") from error
 
-    def _create_database(self) -> None:
-        with connect(replace(self.address, database="postgres")) as connection:
-            known = connection.execute(
-                "select 1 from pg_database where datname = %s", [self.address.database]
-            ).fetchone()
-            if known is None:
-                name = sql.Identifier(self.address.database)
-                connection.execute(sql.SQL("create database {}").format(name))
+    def _create_role_and_database(self) -> None:
+        """Create the project's role and its database where they are missing, then log in as that role."""
+        role, database = sql.Identifier(self.address.user), sql.Identifier(self.address.database)
+        superuser = self.superuser_address
+        with connect(superuser) as connection:
+            if not _exists(connection, "select 1 from pg_roles where rolname = %s", self.address.user):
+                connection.execute(
+                    sql.SQL("create role {} login createdb password {}").format(role, self.address.password)
+                )
+                connection.execute(sql.SQL("grant {} to {}").format(sql.SQL(ROLE_GRANTS), role))
+            is_new = not _exists(connection, "select 1 from pg_database where datname = %s", self.address.database)
+            if is_new:
+                connection.execute(sql.SQL("create database {} owner {}").format(database, role))
+        if is_new:
+            with connect(replace(superuser, database=self.address.database)) as connection:
+                for extension in EXTENSIONS:
+                    # A PostgreSQL chosen by PG_BIN may have been built without its contrib modules.
+                    if _exists(connection, "select 1 from pg_available_extensions where name = %s", extension):
+                        connection.execute(sql.SQL("create extension {}").format(sql.Identifier(extension)))
+        connect(self.address).close()
 
     def _clear_stale_lock(self) -> None:
         """Remove a dead postmaster's lock file once its children are gone.
@@ -271,6 +322,10 @@ def _account() -> Account | None:
         return Account(name, entry.pw_uid, entry.pw_gid)
     accounts = ", ".join(UNPRIVILEGED_ACCOUNTS)
     raise ServerError(f"PostgreSQL does not run as root, and none of {accounts} exists: create one of them.")
+
+
+def _exists(connection: psycopg.Connection, query: LiteralString, name: str) -> bool:
+    return connection.execute(query, [name]).fetchone() is not None
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

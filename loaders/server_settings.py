@@ -61,6 +61,11 @@ def _settings(major_version: int, port: int, memory: int) -> list[tuple[str, str
         ("max_wal_senders", "0", "Required by wal_level = minimal."),
         ("random_page_cost", "1.1", "Solid-state disks and a warm cache: an index costs what it reads."),
         ("effective_io_concurrency", "200", "Solid-state disks take many requests at once."),
+        (
+            "autovacuum_vacuum_cost_limit",
+            "1000",
+            "Autovacuum keeps up with increments of large tables; the default is 200.",
+        ),
         ("jit", "off", "Compiling costs more than it saves in queries of milliseconds."),
         ("track_io_timing", "on", "EXPLAIN (ANALYZE, BUFFERS) shows what was waited for."),
         ("max_connections", "200", "Loader, dbt and the query harness at once."),

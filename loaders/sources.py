@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +14,7 @@ from loaders.raw_table import RawTable
 
 FileFormat = Literal["csv", "jsonl"]
 DECLARATIONS = "models/staging/*/_*__sources.yml"
+CLOSEST_NAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +97,9 @@ def select_sources(sources: Sequence[SourceTable], names: Sequence[str]) -> list
     chosen = [table for table in sources if not names or table.name in names or table.source in names]
     for name in names:
         if not any(name in (table.name, table.source) for table in sources):
-            known = ", ".join(table.name for table in sources)
-            raise SourceError(f"{name} is not a declared source. Name one of: {known}.")
+            known = [*dict.fromkeys(table.source for table in sources), *(table.name for table in sources)]
+            closest = get_close_matches(name, known, n=CLOSEST_NAMES, cutoff=0)
+            raise SourceError(f"{name} is not a declared source. Closest names: {', '.join(closest)}.")
     return chosen
 
 

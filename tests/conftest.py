@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 import yaml
@@ -19,6 +23,7 @@ from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from loaders.bronze import Folder
 from loaders.connection import Address, connect
+from loaders.errors import LoaderError
 from loaders.load import TableLoader
 from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
@@ -37,12 +42,58 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# Not pytest's own folder: it forgets old ones, whether a server runs there or not.
+SERVERS = Path(tempfile.gettempdir()) / f"ingot-test-servers-{os.getuid()}"
+
+
+@contextmanager
+def server_of_tests(servers: Path = SERVERS, *, database: str = "ingot") -> Iterator[LocalServer]:
+    """Run a server in a folder that names this process, so that a later run finds it if this one is killed."""
+    servers.mkdir(mode=0o755, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{_started(os.getpid())}-", dir=servers))
+    folder.chmod(0o755)
+    server = LocalServer(folder / ".pgdata", Address(port=free_port(), database=database))
+    try:
+        server.up()
+        yield server
+    finally:
+        server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned_servers(servers: Path = SERVERS) -> None:
+    """Stop and remove the servers whose process of pytest is gone."""
+    for folder in servers.glob("*-*-*"):
+        pid, started, _ = folder.name.split("-", 2)
+        if _started(int(pid)) != started:
+            # Another run may be at the same.
+            with suppress(LoaderError, OSError):
+                LocalServer(folder / ".pgdata", Address()).remove()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(pid: int) -> str:
+    """Return when the process began, in milliseconds: its number alone may be another's by now."""
+    try:
+        return str(round(psutil.Process(pid).create_time() * 1000))
+    except psutil.NoSuchProcess:
+        return ""
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    server = LocalServer(tmp_path_factory.mktemp("server") / ".pgdata", Address(port=free_port(), database="postgres"))
-    server.up()
-    yield server
-    server.remove()
+def server() -> Iterator[LocalServer]:
+    """The session's server.
+
+    Tests run as its plain role, which may create roles and set deadlock_timeout here; `superuser` may do all else.
+    """
+    remove_abandoned_servers()
+    with server_of_tests(database="postgres") as server:
+        with connect(server.superuser_address) as superuser:
+            superuser.execute("alter role ingot createrole; grant set on parameter deadlock_timeout to ingot")
+            if superuser.info.server_version >= 160000:
+                # What it creates, it may become, as every role could of PostgreSQL 15.
+                superuser.execute("alter role ingot set createrole_self_grant = 'set, inherit'")
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -87,6 +138,13 @@ def address(server: LocalServer, server_version: int) -> Iterator[Address]:
 @pytest.fixture
 def connection(address: Address) -> Iterator[psycopg.Connection]:
     with connect(address) as connection:
+        yield connection
+
+
+@pytest.fixture
+def superuser(server: LocalServer, address: Address) -> Iterator[psycopg.Connection]:
+    """A superuser's connection to the test's database, for what its own role may not do."""
+    with connect(replace(server.superuser_address, database=address.database)) as connection:
         yield connection
 
 

@@ -11,7 +11,10 @@
 {% endmacro %}
 
 
-{# One row a table of the project's schemas, the largest first. #}
+{#
+    One row a table of the project's schemas, the largest first; a partitioned table is its
+    partitions.
+#}
 {% macro storage_sql() %}
     select
         relations.oid::regclass::text as "table",
@@ -26,7 +29,8 @@
         {% if has_pgstattuple() %}
         (select round(free_percent)::integer from pgstattuple(relations.oid)) as free_percent,
         (
-            select round(100 - avg_leaf_density)::integer
+            {# An empty index has no density. #}
+            select round(100 - nullif(avg_leaf_density, 'NaN'))::integer
             from pg_index
             cross join lateral pgstatindex(indexrelid)
             where indrelid = relations.oid and {{ is_btree_sql('indexrelid') }}
@@ -37,7 +41,7 @@
         coalesce(greatest(last_vacuum, last_autovacuum)::timestamp(0)::text, 'never') as vacuumed
     from pg_class as relations
     inner join pg_stat_user_tables on relid = relations.oid
-    where {{ in_project_sql() }}
+    where {{ in_project_sql() }} and relations.relkind <> 'p'
     order by pg_total_relation_size(relations.oid) desc
 {% endmacro %}
 

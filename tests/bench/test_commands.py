@@ -203,7 +203,7 @@ def test_a_step_that_fails_stops_the_demo_with_its_exit_code(
     use(Address(host="127.0.0.2", port=1), monkeypatch)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.chdir(tmp_path)
-    assert main(["demo", "--rows", "3"]) == 1
+    assert main(["demo", "--rows", "3", "--yes"]) == 1
     said = capfd.readouterr()
     assert "== 2. Generate 3 people" in said.out
     assert "The step 'load' ended with exit code 1" in said.err

@@ -115,8 +115,7 @@ def test_too_many_connections_are_told_with_a_remedy(run: Run, driver: str) -> N
     owner = run.address
     with connect(owner) as connection:
         connection.execute("drop role if exists ingot_test_few")
-        connection.execute("create role ingot_test_few login superuser password 'few'")
-        connection.execute("alter role ingot_test_few nosuperuser connection limit 2")
+        connection.execute("create role ingot_test_few login password 'few' connection limit 2")
     try:
         address = replace(run.address, user="ingot_test_few", password="few")
         run = replace(run, driver=driver, address=address, connections=6, processes=2)

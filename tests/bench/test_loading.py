@@ -14,6 +14,7 @@ from bench.errors import ToolError
 from bench.loading import LAUNCHER, Case, Result, Way, loading_figures, measure_case, ratio, refuse_failures
 from bench.peers import peer_ways
 from loaders.connection import Address
+from loaders.server import LocalServer
 from tests.bench.test_commands import use
 
 COLUMNS = ["id", "name", "age", "isMarried", "city", "state", "country"]
@@ -116,14 +117,15 @@ def test_the_launcher_measures_the_child_and_not_its_parent() -> None:
 
 def test_all_cases_land_every_row(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    connection: psycopg.Connection,
+    connection: psycopg.Connection, server: LocalServer,
 ) -> None:  # fmt: skip
-    use(address, monkeypatch)
+    # COPY FROM a file takes the right to read the server's files.
+    use(replace(server.superuser_address, database=address.database), monkeypatch)
     monkeypatch.setattr(loading_cases, "SMALL_FILES", 7)
     monkeypatch.setattr(loading_cases, "UNCHANGED_FILES", (2, 3))
     written = tmp_path / "figures.json"
 
-    ours = ["psql", "server", "loader-2", "loader-1", "loader-2-unlogged", "one-file", "files-2", "rerun-2", "rerun-3"]
+    ours = ["psql", "server", "loader-2", "loader-1", "one-file", "files-2", "rerun-2", "rerun-3"]
     only = [word for name in ours for word in ("--only", name)]
     assert main(["load", "--rows", "100", "--runs", "1", "--json", str(written), *only]) == 0
 
@@ -133,7 +135,6 @@ def test_all_cases_land_every_row(
         ("csv", "server", 100, 1, ""),
         ("csv", "loader-2", 100, 1, ""),
         ("csv", "loader-1", 100, 1, ""),
-        ("csv", "loader-2-unlogged", 100, 1, ""),
         ("jsonl", "psql", 100, 1, ""),
         ("jsonl", "loader-2", 100, 1, ""),
         ("jsonl", "loader-1", 100, 1, ""),
@@ -149,6 +150,14 @@ def test_all_cases_land_every_row(
     assert left == (0,), "the database of the measurement is dropped"
     tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
     assert connection.execute(tables).fetchone() == (0,), "the user's database is left alone"
+
+
+def test_a_role_that_may_not_read_the_servers_files_leaves_copy_from_file_out(
+    address: Address, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(address, monkeypatch)
+    assert main(["load", "csv", "--rows", "5", "--runs", "1", "--only", "psql", "--only", "server"]) == 0
+    assert "needs PGUSER=postgres" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_unknown_way_lists_the_known_ones(

@@ -130,17 +130,17 @@ def test_a_lost_connection_costs_its_payload_and_is_opened_again(address: Addres
 
 @each_mode
 def test_what_nobody_can_be_found_to_ask_has_failed(
-    address: Address, connection: psycopg.Connection, mode: Mode
+    address: Address, superuser: psycopg.Connection, mode: Mode
 ) -> None:
-    connection.execute("drop role if exists ingot_test_gone")
-    connection.execute("create role ingot_test_gone login superuser password 'gone'")
+    superuser.execute("drop role if exists ingot_test_gone")
+    superuser.execute("create role ingot_test_gone login superuser password 'gone'")
     try:
         gone = address.conninfo.replace("user=ingot", "user=ingot_test_gone").replace("password=ingot", "password=gone")
         end = "select pg_terminate_backend(pg_backend_pid())"
         payloads = [("alter role ingot_test_gone nologin", []), *[(end, [])] * 2, *[("select 1", [])] * 5]
         results = run_queries(gone, payloads, workers=1, mode=mode, read_only=False, progress=False)
     finally:
-        connection.execute("drop role ingot_test_gone")
+        superuser.execute("drop role ingot_test_gone")
     assert [result.sqlstate for result in results] == [None, "57P01", *[None] * 6]
     assert results[2].error is not None
     assert results[2].error.startswith("No connection: ")

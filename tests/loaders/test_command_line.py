@@ -1,8 +1,10 @@
 """The command line as a user meets it: help, and one line for whatever goes wrong."""
 
+import json
 import re
 import signal
 import time
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -95,9 +97,13 @@ def test_no_bronze_folder(project: Project) -> None:
     assert "which is no folder" in one_line_error(project, "load", BRONZE_ROOT="nowhere")
 
 
-def test_an_unknown_source_names_the_known_ones(project: Project) -> None:
-    project.declare("people")
-    assert one_line_error(project, "load", "pepole").endswith("Name one of: people.rows.")
+def test_an_unknown_source_gets_the_closest_names(project: Project) -> None:
+    for source in ("people", "pebbles", "orders", "invoices"):
+        project.declare(source)
+    line = one_line_error(project, "load", "pepole")
+    assert line.startswith("error: pepole is not a declared source. Closest names: people, ")
+    assert "invoices" not in line
+    assert "Closest names: orders.rows, " in one_line_error(project, "load", "order.rows")
 
 
 @pytest.mark.parametrize(
@@ -167,11 +173,30 @@ def test_status_and_rejects_show_the_ledger(project: Project) -> None:
     project.declare("people")
     project.write("people/1.csv", "id,name\n1,a\nragged\n")
     assert project.run("load", "--max-rejects", "1").returncode == 0
-    shown = project.run("status", COLUMNS="160").stdout
+    shown = project.run("status", COLUMNS="20").stdout
     assert "people__rows" in shown
     assert "complete" in shown
     rejected = project.run("rejects").stdout
     assert 'people/1.csv, record 2 (byte 12): missing data for column "name"\n    ragged\n' in rejected
+
+
+def test_status_through_a_pipe_is_as_wide_as_its_rows(project: Project) -> None:
+    project.declare("people")
+    path = f"people/{'a long name ' * 12}.csv"
+    project.write(path, "id,name\nragged\n")
+    assert project.run("load").returncode == 1
+    shown = project.run("status", COLUMNS="80").stdout
+    assert any(path in line and "missing data for column" in line for line in shown.splitlines()), shown
+
+
+def test_status_as_json(project: Project) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    assert project.run("load").returncode == 0
+    [load] = json.loads(project.run("status", "--json").stdout)
+    assert (load["status"], load["files"], load["records"], load["rejected"]) == ("complete", 1, 1, 0)
+    assert load["table_name"].endswith("people__rows")
+    assert datetime.fromisoformat(load["finished_at"]) >= datetime.fromisoformat(load["started_at"])
 
 
 def test_output_holds_no_progress_when_it_is_no_terminal(project: Project) -> None:

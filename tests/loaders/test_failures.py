@@ -1,4 +1,4 @@
-"""What passes is tried again: a restarted server, a lost connection, a read-only server, too many connections."""
+"""Temporary errors are retried: a restarted server, a lost connection, a standby, too many connections."""
 
 import os
 import shutil
@@ -13,9 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.benchmarks import dbt_program
+from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
-from tests.conftest import Project, free_port
+from tests.conftest import Project, server_of_tests
 from tests.loaders.oracle import count
 from tests.loaders.test_exactly_once import each_once, write_people
 
@@ -23,12 +25,10 @@ RECORDS = 300_000
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[LocalServer]:
+def own() -> Iterator[LocalServer]:
     """A server of the test's own, to be mistreated."""
-    server = LocalServer(tmp_path / "server" / ".pgdata", Address(port=free_port()))
-    server.up()
-    yield server
-    server.remove()
+    with server_of_tests() as server:
+        yield server
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_server_that_stays_away_is_one_error_and_a_rerun_mends_it(
 ) -> None:
     write_people(frail, files=2, records=RECORDS)
     monkeypatch.setenv("PYTHONPATH", "")
-    process = frail.start("load")
+    process = frail.start("load", "--retry-seconds", "8")
     wait_until_copying(own.address)
     own.down()
     _, said = process.communicate(timeout=120)
@@ -123,42 +123,80 @@ def test_terminated_backends(project: Project, connection: psycopg.Connection) -
     each_once(connection, records)
 
 
-def test_a_read_only_server_is_waited_for(project: Project, connection: psycopg.Connection) -> None:
-    records = write_people(project, files=1, records=100)
-    name = project.address.database
-    connection.execute(f"alter database {name} set default_transaction_read_only = on".encode())
-    process = project.start("load")
-    time.sleep(1.5)
-    assert process.poll() is None, process.communicate()
-    with psycopg.connect(project.address.conninfo, autocommit=True) as other:
-        other.execute("set default_transaction_read_only = off")
-        other.execute(f"alter database {name} reset default_transaction_read_only".encode())
+@pytest.mark.slow
+def test_a_server_that_is_away_for_ninety_seconds(frail: Project, own: LocalServer) -> None:
+    write_people(frail, files=2, records=RECORDS)
+
+    def away() -> None:
+        own.down()
+        time.sleep(90)
+        own.up()
+
+    done = load_while(frail, away)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trying again") > 5
+    with connect(own.address) as connection:
+        each_once(connection, 2 * RECORDS)
+
+
+def run_pg_ctl(server: LocalServer, *arguments: str) -> None:
+    server._run("pg_ctl", *arguments, "--wait", "-D", server._real_data, "-l", server._real_data / "log")
+
+
+def test_a_standby_is_waited_for_until_it_is_promoted(frail: Project, own: LocalServer) -> None:
+    records = write_people(frail, files=1, records=100)
+    # A standby reads no WAL of wal_level = minimal: one start of the server between.
+    for mode in ("primary", "standby"):
+        own.down()
+        if mode == "standby":
+            own._write(own.data / "standby.signal", "")
+        run_pg_ctl(own, "start", "-o", "-c wal_level=replica")
+    process = frail.start("load")
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    run_pg_ctl(own, "promote")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "read-only" in said
-    each_once(connection, records)
+    assert "read-only transaction" in line
+    assert "trying again in" in line
+    with connect(own.address) as connection:
+        each_once(connection, records)
+
+
+def test_dbt_waits_for_a_server_that_comes_back(own: LocalServer, tmp_path: Path) -> None:
+    write_scratch_project(tmp_path, {"one.sql": "select 1 as one"})
+    own.down()
+    environment = os.environ | own.address.environment
+    command = [dbt_program(), "show", "--inline", "select 1 as one", "--log-format", "json", "--log-level", "debug"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as dbt:
+        assert dbt.stdout is not None
+        # The second attempt comes at once and the third after a second: past both, dbt would have given up.
+        assert any("4 attempts remaining" in line for line in dbt.stdout)
+        own.up()
+        said, _ = dbt.communicate(timeout=120)
+    assert dbt.returncode == 0, said
 
 
 def test_too_many_connections_are_waited_for(
-    project: Project, connection: psycopg.Connection, server: LocalServer
+    project: Project, connection: psycopg.Connection, superuser: psycopg.Connection
 ) -> None:
     records = write_people(project, files=1, records=100)
     role = "narrow"
-    with connect(server.address) as admin:
-        admin.execute(f"create role {role} login password 'narrow' connection limit 1".encode())
-        admin.execute(f"grant all on database {project.address.database} to {role}".encode())
+    superuser.execute(f"create role {role} login password 'narrow' connection limit 1".encode())
+    superuser.execute(f"grant all on database {project.address.database} to {role}".encode())
+    superuser.execute(f"grant {role} to {project.address.user}".encode())
     try:
         narrow = Project(project.folder, replace(project.address, user=role, password="narrow"))
         process = narrow.start("load", "--workers", "1")
         time.sleep(1.5)
         assert process.poll() is None, process.communicate()
-        connection.execute(f"alter role {role} connection limit 9".encode())
+        superuser.execute(f"alter role {role} connection limit 9".encode())
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
         assert "too many connections" in said
         each_once(connection, records)
     finally:
-        connection.execute(f"drop owned by {role} cascade; drop role {role}".encode())
+        superuser.execute(f"drop owned by {role} cascade; drop role {role}".encode())
 
 
 def root(*command: str | Path) -> bool:
@@ -186,9 +224,10 @@ def test_a_full_disk_fails_the_load_and_a_rerun_mends_it(small_disk: Path, own: 
     shutil.chown(small_disk, own.account.uid, own.account.gid)
     small_disk.chmod(0o755)
     records = write_people(frail, files=1, records=200_000)
-    with connect(own.address) as connection:
-        connection.execute(f"create tablespace small location '{small_disk}'".encode())
-        connection.execute("alter database ingot set default_tablespace = small")
+    with connect(own.superuser_address) as superuser:
+        superuser.execute(f"create tablespace small location '{small_disk}'".encode())
+        superuser.execute("grant create on tablespace small to ingot")
+        superuser.execute("alter database ingot set default_tablespace = small")
     done = frail.run("load")
     assert done.returncode == 1
     [line] = done.stderr.splitlines()

@@ -329,7 +329,7 @@ def runner(surrounded: Items) -> Iterator[Items]:
     surrounded.connection.execute("drop owned by runner cascade; drop role runner")
 
 
-def test_rights_that_the_runner_lacks_are_refused_by_name(runner: Items) -> None:
+def test_rights_that_the_runner_lacks_are_refused_by_name(runner: Items, superuser: psycopg.Connection) -> None:
     said = runner.fail()
     for lack in (
         "core.items belongs to owner_of_items",
@@ -338,7 +338,7 @@ def test_rights_that_the_runner_lacks_are_refused_by_name(runner: Items) -> None
     ):
         assert lack in said
     assert "Run: grant owner_of_items to runner; grant ingot to runner." in said
-    runner.connection.execute("alter view other.red owner to owner_of_items; grant owner_of_items to runner")
+    superuser.execute("alter view other.red owner to owner_of_items; grant owner_of_items to runner")
     runner.connection.execute(
         "revoke create on schema other from runner; revoke create on schema core from owner_of_items"
     )
