@@ -107,6 +107,22 @@ def test_every_source_table_declares(nodes: Nodes, needed: str) -> None:
     assert [name for name, source in declared.items() if not source.get(needed)] == []
 
 
+def is_short(name: str) -> bool:
+    return len(name) <= MAX_TEST_NAME_LENGTH
+
+
+def holds_no_rendered_call(name: str) -> bool:
+    """dbt puts a test's arguments into its name: `ref('people')` ends as `ref_people_`."""
+    return not name.endswith("_")
+
+
+@pytest.mark.parametrize("keeps", [is_short, holds_no_rendered_call], ids=lambda rule: rule.__name__)
+def test_every_data_test_has_a_name_that_can_be_read(nodes: Nodes, keeps: Callable[[str], bool]) -> None:
+    tests = list(of_type(nodes, "test"))
+    assert tests
+    assert [test["name"] for test in tests if not keeps(test["name"])] == [], "give them a `name:`"
+
+
 def test_a_text_that_recurs_is_a_doc_block(nodes: Nodes) -> None:
     """Of models, seeds, sources and their columns: dbt renders doc() in these, and not in unit tests."""
     described = [one for node in nodes.values() for one in (node, *node.get("columns", {}).values())]
