@@ -1,5 +1,6 @@
 """The rules of the house that a machine can check, read from dbt's manifest; a failure names all offenders."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -73,6 +74,15 @@ def has_a_key(model: Node, _: Nodes) -> bool:
     return layer(model) == "staging" or any(index.get("unique") for index in model["config"].get("indexes") or [])
 
 
+def is_compared_with_what_landed(model: Node, nodes: Nodes) -> bool:
+    tests = of_type(nodes, "test")
+    return layer(model) != "core" or any(
+        test["attached_node"] == model["unique_id"] and test["test_metadata"]["name"] == "has_the_records_landed"
+        for test in tests
+        if test.get("attached_node")
+    )
+
+
 def reads_the_layers_below(model: Node, nodes: Nodes) -> bool:
     return {layer(nodes[parent]) for parent in model["depends_on"]["nodes"]} <= LAYERS[layer(model)]
 
@@ -87,6 +97,7 @@ def reads_the_layers_below(model: Node, nodes: Nodes) -> bool:
         says_its_grain,
         describes_its_columns,
         is_tested,
+        is_compared_with_what_landed,
         enforces_a_contract,
         has_a_key,
         reads_the_layers_below,
@@ -101,7 +112,9 @@ def test_every_model(nodes: Nodes, keeps: Callable[[Node, Nodes], bool]) -> None
 
 @pytest.mark.parametrize("needed", ["description", "loaded_at_query", "bronze"])
 def test_every_source_table_declares(nodes: Nodes, needed: str) -> None:
-    sources = list(of_type(nodes, "source"))
+    sources = [
+        source for source in of_type(nodes, "source") if source["source_name"] != "ops" or needed == "description"
+    ]
     assert sources
     declared = {source["unique_id"]: source | source["config"]["meta"] for source in sources}
     assert [name for name, source in declared.items() if not source.get(needed)] == []
@@ -113,7 +126,7 @@ def is_short(name: str) -> bool:
 
 def holds_no_rendered_call(name: str) -> bool:
     """dbt puts a test's arguments into its name: `ref('people')` ends as `ref_people_`."""
-    return not name.endswith("_")
+    return not re.search("_(ref|source)_.*_$", name)
 
 
 @pytest.mark.parametrize("keeps", [is_short, holds_no_rendered_call], ids=lambda rule: rule.__name__)
