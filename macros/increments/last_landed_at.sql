@@ -5,5 +5,8 @@
 {% macro last_landed_at(raw_table) -%}
     select max(finished_at)
     from ops.loads
-    where table_name = '{{ raw_table.identifier }}' and status = 'complete'
+    where
+        table_schema = '{{ raw_table.schema }}'
+        and table_name = '{{ raw_table.identifier }}'
+        and status = 'complete'
 {%- endmacro %}
