@@ -1,5 +1,5 @@
--- One row per table of the ledger and of the layers, whatever the target, most dead rows first: what
--- updates and deletes have left behind, and when a vacuum came by.
+-- One row per table of the ledger and of every target's layers, most dead rows first: what updates
+-- and deletes have left behind, and when a vacuum came by.
 select
     schemaname,
     relname,
