@@ -39,7 +39,7 @@ class Developer:
             yield
 
     def people(self, connection: psycopg.Connection) -> list[str]:
-        found = connection.execute(f"select name from {self._name}_core.people order by person_id").fetchall()
+        found = connection.execute(f'select name from "{self._name}_core".people order by person_id').fetchall()
         return [name for (name,) in found]
 
 
@@ -55,7 +55,8 @@ def ada(server: LocalServer, folder: Path) -> Developer:
 
 @pytest.fixture(scope="module")
 def rui(server: LocalServer, folder: Path) -> Developer:
-    return Developer("rui", replace(server.address, database="project"), folder)
+    # A name that has to be quoted.
+    return Developer("Rui-2", replace(server.address, database="project"), folder)
 
 
 def test_two_targets_build_in_one_database(
@@ -82,7 +83,7 @@ def test_two_targets_build_in_one_database(
     ada.succeed("run", "--full-refresh", "--select", "people")
     loads = connection.execute("select load_id from ops.loads order by 1").fetchall()
     assert len(loads) == 2
-    for schema in ("core", "ada_core", "rui_core"):
+    for schema in ("core", "ada_core", '"Rui-2_core"'):
         assert connection.execute(APPLIED, [f"{schema}.people"]).fetchall() == loads
 
 
