@@ -28,7 +28,7 @@ from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 
 STOCK_FULL, STOCK_CONTRACT = "stock full refresh", "stock full refresh, contract"
-RELINK, RELINK_CONTRACT, IN_PLACE = "relink", "relink, contract", "in place, contract"
+RELINK, RELINK_CONTRACT, IN_PLACE = "swap", "swap, contract", "in place, contract"
 DELETE_INSERT, MERGE, UPSERT, NOTHING_NEW = "stock delete+insert", "stock merge", "upsert", "upsert, nothing new"
 # What a ratio is taken to: the stock way of the same job.
 COMPARED_WITH = {
@@ -332,7 +332,7 @@ def transform_figures(ways: Sequence[Way], address: Address, rows: int) -> dict[
     }
 
 
-def _model(*, contract: bool, strategy: str = "delete+insert", mode: str = "relink") -> str:
+def _model(*, contract: bool, strategy: str = "delete+insert", mode: str = "swap") -> str:
     return MODEL.format(strategy=strategy, contract=str(contract).lower(), mode=mode)
 
 

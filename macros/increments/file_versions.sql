@@ -1,8 +1,9 @@
 {#
     Render the files of `raw_table` (a source) with the order of their records' versions, which
-    does not depend on when they landed: the run, then the path. Only the order counts: a rank
-    moves as files arrive, so compare ranks within one query. A file outside the run folders is
-    older than all runs.
+    does not depend on when they landed: the run, then the load in which the content was
+    delivered first, which a full refresh of the raw table keeps, then the path. Only the order
+    counts: a rank moves as files arrive, so compare ranks within one query. A file outside the
+    run folders is older than all runs.
 
     Arrays with ordinality in place of row_number(), because a window function anywhere in a query
     keeps parallel workers away from all of it. One array of one column each, in one order.
@@ -11,11 +12,13 @@
     select
         _file_id,
         _run_id,
+        _first_load_id,
         _file_rank
     from unnest(
         {{ files_in_order('file_id', raw_table) }},
-        {{ files_in_order("coalesce(hive_keys ->> 'run_id', '')", raw_table) }}
-    ) with ordinality as files (_file_id, _run_id, _file_rank)
+        {{ files_in_order(run_id_sql(), raw_table) }},
+        {{ files_in_order('first_load_id', raw_table) }}
+    ) with ordinality as files (_file_id, _run_id, _first_load_id, _file_rank)
 {%- endmacro %}
 
 
@@ -23,14 +26,19 @@
     array(
             select {{ expression }}
             from ops.files
-            where
-                table_schema = '{{ raw_table.schema }}'
-                and table_name = '{{ raw_table.identifier }}'
+            where {{ of_table_sql(raw_table) }}
             order by
-                coalesce(hive_keys ->> 'run_id', '') collate "C",
+                {{ run_id_sql() }} collate "C",
+                first_load_id,
                 path collate "C",
                 file_id
         )
+{%- endmacro %}
+
+
+{# Render the run of a row of ops.files. #}
+{% macro run_id_sql() -%}
+    coalesce(hive_keys ->> 'run_id', '')
 {%- endmacro %}
 
 

@@ -2,85 +2,115 @@
     Render the predicate that picks the loads that this model has yet to read, as a literal list
     decided once a run. A literal, because a subquery or a max() watermark loses loads that
     commit late and cannot prune; and because mark_applied then records the very list that was
-    read, out of the compiled SQL.
+    read (see loads_read).
 
     On a first build or a full refresh these are all complete loads of the table. On an
-    increment they are the complete ones from the oldest pending on: loads can complete out of
-    order, and reading the later ones again lets the newest version of a key win inside the
-    delta. So an older version never overwrites a newer one, without a version in core.
-
-    Where a hive key of the paths orders the versions (`ordered_by='run_id'`), the same holds of
-    runs in place of loads: an increment reads every record from the oldest pending run on, out of
-    the pending loads and of those others that hold such runs. Records of older runs in these are
-    left out: the newest version of their key may be in a load that is not read again.
+    increment they are the complete ones that hold a file at or after the oldest pending one, in
+    the order of versions: loads can complete in any order, and reading the later versions again
+    lets the newest of a key win inside the delta. So an older version never overwrites a newer
+    one, without a version in core. Records of older files in these loads are left out: the
+    newest version of their key may be in a load that is not read again.
 #}
-{% macro pending_loads(source_name, table_name, ordered_by=none) %}
+{% macro pending_loads(source_name, table_name) %}
     {# `dbt compile` and the linter need no ledger; a run was stopped by require_ledger. #}
     {% if not execute or not has_ledger() %}
         {{ return('false') }}
     {% endif %}
 
-    {% set raw_table = raw_table_of(source_name, table_name) %}
-    {% set complete %}
-        select load_id
-        from ops.loads
-        where
-            table_schema = '{{ raw_table.schema }}'
-            and table_name = '{{ raw_table.identifier }}'
-            and status = 'complete'
-    {% endset %}
-    {% set pending %}
-        {{ complete }} and load_id not in (
-            select load_id
-            from ops.applied_loads
-            where model = '{{ this.schema }}.{{ this.identifier }}'
-        )
-    {% endset %}
-    {% set run = "coalesce(hive_keys ->> '" ~ ordered_by ~ "', '') collate \"C\"" %}
-    {% set scope = 'pending' if is_incremental() else 'all' %}
-    {% if scope == 'all' %}
-        {% set wanted = complete %}
-    {% elif ordered_by %}
-        {# One query, so that no load completes between its two answers. #}
-        {% set wanted %}
-            select load_id, oldest_run
-            from ({{ complete }}) as complete_loads
-            cross join (
-                select min({{ run }}) as oldest_run
-                from ops.files
-                where load_id in ({{ pending }})
-            ) as oldest
-            where exists (
-                select from ops.files
-                where files.load_id = complete_loads.load_id and {{ run }} >= oldest_run
-            )
-        {% endset %}
-    {% else %}
-        {% set wanted %}
-            {{ complete }}
-            and load_id >= (select min(load_id) from ({{ pending }}) as pending_loads)
-        {% endset %}
+    {% set source_table = raw_table_of(source_name, table_name) %}
+    {% set raw_table = source_table.schema ~ '.' ~ source_table.identifier %}
+    {% if raw_table not in loads_read() %}
+        {% do hold_model() %}
+        {% set list = {
+            'raw_table': raw_table,
+            'relation': source_table,
+            'scope': 'pending' if is_incremental() else 'all',
+        } %}
+        {% do list.update(wanted_loads(source_table, list.scope)) %}
+        {% do loads_read().update({raw_table: list}) %}
     {% endif %}
-    {% if scope == 'pending' %}
-        {% do warn_of_discarded_loads(raw_table) %}
-    {% endif %}
-
-    {% set found = run_query(wanted ~ ' order by load_id') %}
-    {% set load_ids = found.columns[0].values() | join(',') %}
-    {% set predicate = "_load_id = any('{" ~ load_ids ~ "}'::integer[])" if load_ids else 'false' %}
-    {% if load_ids and found.columns | length > 1 %}
-        {% set oldest_run = "'" ~ found.columns[1].values()[0] | replace("'", "''") ~ "'" %}
-        {% set predicate = predicate ~ ' and _' ~ ordered_by ~ ' collate "C" >= ' ~ oldest_run %}
-    {% endif %}
-    {{ return(predicate ~ ' /* ' ~ scope ~ ' loads of ' ~ raw_table.schema ~ '.' ~ raw_table.identifier ~ ': {' ~ load_ids ~ '} */') }}
+    {{ return(loads_read()[raw_table].predicate) }}
 {% endmacro %}
+
+
+{# Return the ids of the loads to read, and the predicate that picks their rows. #}
+{% macro wanted_loads(source_table, scope) %}
+    {% set wanted %}
+        with
+
+        complete_loads as (
+            select load_id
+            from ops.loads
+            where status = 'complete' and {{ of_table_sql(source_table) }}
+        ),
+
+        {# One query, so that no load completes between its answers. #}
+        complete_files as (
+            select
+                load_id,
+                load_id not in (
+                    select load_id from ops.applied_loads where model = {{ model_name_sql() }}
+                ) as is_pending,
+                {{ run_id_sql() }} as run_id,
+                first_load_id
+            from ops.files
+            where load_id in (select load_id from complete_loads)
+        ),
+
+        oldest as (
+            select run_id, first_load_id
+            from complete_files
+            {{ 'where is_pending' if scope == 'pending' }}
+            order by run_id collate "C", first_load_id
+            limit 1
+        )
+
+        select
+            load_id,
+            encode(convert_to(oldest.run_id, 'UTF8'), 'hex') as run_hex,
+            oldest.first_load_id,
+            bool_or(
+                (complete_files.run_id collate "C", complete_files.first_load_id)
+                < (oldest.run_id, oldest.first_load_id)
+            ) as has_older
+        from complete_files
+        cross join oldest
+        group by load_id, oldest.run_id, oldest.first_load_id
+        having bool_or(
+            (complete_files.run_id collate "C", complete_files.first_load_id)
+            >= (oldest.run_id, oldest.first_load_id)
+        )
+        order by load_id
+    {% endset %}
+    {% if scope == 'pending' %}
+        {% do warn_of_discarded_loads(source_table) %}
+    {% endif %}
+    {% set found = run_query(wanted) %}
+    {% set load_ids = found.columns['load_id'].values() | map('int') | list %}
+    {% if not load_ids %}
+        {{ return({'load_ids': [], 'predicate': 'false'}) }}
+    {% endif %}
+    {% set predicate = "_load_id = any('{" ~ load_ids | join(',') ~ "}'::integer[])" %}
+    {% if true in found.columns['has_older'].values() %}
+        {% set oldest = found.rows[0] %}
+        {% set predicate = predicate ~ ' and (_run_id collate "C", _first_load_id) >= ('
+            ~ "convert_from(decode('" ~ oldest['run_hex'] ~ "', 'hex'), 'UTF8'), "
+            ~ oldest['first_load_id'] | int ~ ')' %}
+    {% endif %}
+    {{ return({'load_ids': load_ids, 'predicate': predicate}) }}
+{% endmacro %}
+
+
+{% macro of_table_sql(relation) -%}
+    table_schema = {{ literal(relation.schema) }} and table_name = {{ literal(relation.identifier) }}
+{%- endmacro %}
 
 
 {# From the graph, not through source(): core depends on the staging view, not on the source. #}
 {% macro raw_table_of(source_name, table_name) %}
     {% set tables = graph.sources.values() | selectattr('source_name', 'equalto', source_name) %}
     {% for table in tables if table.name == table_name %}
-        {{ return(table) }}
+        {{ return({'schema': table.schema, 'identifier': table.identifier}) }}
     {% endfor %}
     {{ exceptions.raise_compiler_error(
         "pending_loads: there is no source '" ~ source_name ~ "." ~ table_name
@@ -89,24 +119,22 @@
 {% endmacro %}
 
 
-{% macro warn_of_discarded_loads(raw_table) %}
-    {% set model_name = this.schema ~ '.' ~ this.identifier %}
+{% macro warn_of_discarded_loads(source_table) %}
     {% set discarded %}
         select load_id
         from ops.applied_loads
         inner join ops.loads using (load_id)
         where
-            model = '{{ model_name }}'
-            and table_schema = '{{ raw_table.schema }}'
-            and table_name = '{{ raw_table.identifier }}'
+            model = {{ model_name_sql() }}
             and status <> 'complete'
+            and {{ of_table_sql(source_table) }}
         order by load_id
     {% endset %}
     {% set load_ids = run_query(discarded).columns[0].values() | join(', ') %}
     {% if load_ids %}
         {% do exceptions.warn(
-            model_name ~ ' still holds rows of loads that were discarded since (' ~ load_ids
-            ~ '): run `dbt run --full-refresh --select ' ~ this.identifier ~ '`.'
+            this.schema ~ '.' ~ this.identifier ~ ' still holds rows of loads that were discarded since ('
+            ~ load_ids ~ '): run `dbt run --full-refresh --select ' ~ this.identifier ~ '`.'
         ) %}
     {% endif %}
 {% endmacro %}

@@ -1,80 +1,170 @@
 {#
-    Build the whole table, in the way that `meta.full_refresh_mode` names: `relink` builds beside
-    the table and takes its place, `in_place` needs no second copy on disk, and readers wait.
+    Build the whole table, in the way that `meta.full_refresh_mode` names: `swap` builds beside
+    the table and takes its place, `difference` changes the rows that differ, `in_place` empties
+    the table and fills it again while readers wait. Where a swap would lose something, it is
+    the difference; where that cannot be, nothing happens.
 #}
 {% macro full_refresh(existing) %}
-    {% set modes = ['relink', 'in_place'] %}
-    {% set mode = config.meta_get('full_refresh_mode', 'relink') %}
+    {% set modes = ['swap', 'difference', 'in_place'] %}
+    {% set mode = config.meta_get('full_refresh_mode', 'swap') %}
     {% if mode not in modes %}
         {{ exceptions.raise_compiler_error(
             "full_refresh_mode of " ~ this ~ " is '" ~ mode ~ "': set it to "
-            ~ modes | join(' or ') ~ ' in the `meta` of its config.'
+            ~ modes | join(', ') ~ ' in the `meta` of its config.'
         ) }}
     {% endif %}
 
-    {% set target_relation = this.incorporate(type='table') %}
+    {% set table = this.incorporate(type='table') %}
+    {% set built = make_intermediate_relation(table) %}
     {% if existing is none %}
-        {% do build_and_relink(none, target_relation) %}
-    {% elif mode == 'relink' %}
-        {% do build_and_relink(existing, target_relation) %}
+        {% do run_pre_hooks() %}
+        {% do build_first(table, built) %}
     {% else %}
-        {% do rebuild_in_place(target_relation) %}
+        {% do check_reads_something(table) %}
+        {% set leftover_in_use = drop_leftovers([built, make_backup_relation(table, 'table')]) %}
+        {% do run_pre_hooks() %}
+        {% set found = attachments(table) %}
+        {% set way = refresh_way(table, mode, found, leftover_in_use) %}
+        {% if way == 'in_place' %}
+            {% do rebuild_in_place(table) %}
+        {% elif way == 'difference' %}
+            {% do refresh_by_difference(table) %}
+        {% else %}
+            {% do build_and_swap(table, built, can_differ=not hindrances(table, found)) %}
+        {% endif %}
     {% endif %}
 
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do adapter.commit() %}
+    {% if existing is not none %}
+        {% do begin_transaction() %}
+        {% do drop_leftovers([built]) %}
+        {% do adapter.commit() %}
+    {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
-    {{ return({'relations': [target_relation]}) }}
+    {{ return({'relations': [table]}) }}
 {% endmacro %}
 
 
-{#
-    Two transactions. The first builds and commits: with wal_level = minimal a commit writes the
-    new files to disk, 0.2 s for 2M rows, which no reader should wait for. The second, of
-    milliseconds, puts the new table in the old one's place or changes nothing.
-#}
-{% macro build_and_relink(existing, target_relation) %}
-    {% set built = make_intermediate_relation(target_relation) %}
-    {% set retired = make_backup_relation(target_relation, 'table') %}
-
-    {% if existing is not none %}
-        {% do refuse_what_a_relink_loses(target_relation) %}
-    {% endif %}
-    {# A run that failed between the two transactions has left its table. #}
-    {{ drop_relation_if_exists(load_cached_relation(built)) }}
-    {{ drop_relation_if_exists(load_cached_relation(retired)) }}
-
-    {% do run_pre_hooks() %}
-    {% if existing is not none %}
-        {% do refuse_columns_that_views_miss(target_relation, sql) %}
-    {% endif %}
+{% macro build_first(table, built) %}
+    {% do drop_relation_if_exists(current_relation(built)) %}
     {% call statement('main') %}
         {{ get_create_table_as_sql(False, built, sql) }}
     {% endcall %}
     {% do create_indexes(built) %}
     {% do run_query('analyze ' ~ built) %}
-    {% do adapter.commit() %}
+    {% do run_query('alter table ' ~ built ~ ' rename to ' ~ adapter.quote(table.identifier)) %}
+    {% do apply_grants(table, config.get('grants'), should_revoke=false) %}
+    {% do persist_docs(table, model) %}
+{% endmacro %}
 
-    {% do begin_again() %}
-    {% if existing is not none %}
-        {% do run_query(carry_over_sql(target_relation, built)) %}
-    {% endif %}
-    {% do apply_grants(built, config.get('grants'), should_revoke=existing is not none) %}
-    {% do persist_docs(built, model) %}
-    {% call statement('take_place') %}
-        {% if existing is none %}
-            alter table {{ built }} rename to {{ adapter.quote(target_relation.identifier) }}
-        {% else %}
-            {{ relink_sql(target_relation, built, retired) }}
-        {% endif %}
+
+{#
+    Return, by kind, what the table has that the model built anew has not. Compared with an empty
+    table of the same model, which is rolled back: only that has the exact types.
+#}
+{% macro attachments(table) %}
+    {% set fresh = make_intermediate_relation(table, '__dbt_fresh') %}
+    {% do run_query('savepoint fresh') %}
+    {% call statement('fresh') %}
+        {{ get_create_table_as_sql(False, fresh, 'select * from (' ~ sql ~ '\n) as no_rows limit 0') }}
     {% endcall %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do create_indexes(fresh) %}
+    {% set found = {} %}
+    {% for kind, what in run_query(attachments_sql(table, fresh)).rows %}
+        {% do found.setdefault(kind, []).append(what) %}
+    {% endfor %}
+    {% do run_query('rollback to savepoint fresh') %}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{# Return the way that loses nothing, or stop with all that is in the way, by name. #}
+{% macro refresh_way(table, mode, found, leftover_in_use) %}
+    {% set losses = found.get('attached', []) %}
+    {% if mode == 'in_place' %}
+        {% do refuse_refresh(
+            table, 'in place is not possible',
+            found.get('column', []) + found.get('reference', []) + found.get('in_place', [])
+        ) %}
+        {{ return(mode) }}
+    {% endif %}
+    {% if mode == 'swap' and not losses and not leftover_in_use %}
+        {% do refuse_refresh(table, 'changes columns that views read', found.get('view', [])) %}
+        {% if found.get('column') %}
+            {% do log(table ~ ' changes its columns: ' ~ found['column'] | join(', '), info=true) %}
+        {% endif %}
+        {{ return(mode) }}
+    {% endif %}
+
+    {% set because = 'a swap would lose: ' ~ losses | join('; ') if losses else leftover_in_use %}
+    {% do refuse_refresh(
+        table, 'by difference is not possible' ~ (', and ' ~ because if because), hindrances(table, found)
+    ) %}
+    {% if because %}
+        {% do log(table ~ ' goes by difference, since ' ~ because, info=true) %}
+    {% endif %}
+    {{ return('difference') }}
+{% endmacro %}
+
+
+{# Return what stands in the way of a refresh by difference. #}
+{% macro hindrances(table, found) %}
+    {% set reasons = found.get('blocking', []) + found.get('reference', []) %}
+    {% for column in found.get('column', []) %}
+        {% do reasons.append('column ' ~ column ~ ' changes') %}
+    {% endfor %}
+    {% for part in found.get('lacking', []) %}
+        {% do reasons.append(part ~ ' of the model is missing') %}
+    {% endfor %}
+    {% if not difference_keys(table) %}
+        {% do reasons.append('no unique index has columns that are all not null') %}
+    {% endif %}
+    {{ return(reasons) }}
+{% endmacro %}
+
+
+{% macro refuse_refresh(table, problem, reasons) %}
+    {% if reasons %}
+        {{ exceptions.raise_compiler_error(
+            'The full refresh of ' ~ table ~ ' ' ~ problem ~ ': ' ~ reasons | join('; ')
+            ~ '. It stays as it was. Drop what is in the way (and create it anew afterwards), or set '
+            ~ 'another `full_refresh_mode` in the `meta` of its config for this run.'
+        ) }}
+    {% endif %}
+{% endmacro %}
+
+
+{# Drop what a failed run has left, each in a transaction of its own; return what is in use. #}
+{% macro drop_leftovers(relations) %}
+    {% set in_use = [] %}
+    {% for relation in relations if current_relation(relation) is not none %}
+        {% set leftover = current_relation(relation) %}
+        {% set obstacle %}
+        {%- if leftover.is_table %}
+            {%- call in_a_gap([leftover], 2) %}
+                {{ bound_wait() }}
+                drop table {{ leftover }} restrict;
+            {% endcall %}
+        {%- else %}
+            {%- do adapter.drop_relation(leftover) %}
+        {%- endif %}
+        {% endset %}
+        {% do run_query('commit') %}
+        {% do begin_transaction() %}
+        {% if obstacle | trim %}
+            {% do in_use.append(leftover.identifier ~ ' of an earlier refresh is in use, ' ~ obstacle | trim) %}
+        {% endif %}
+        {% do current_relation(relation) %}
+    {% endfor %}
+    {{ return(in_use | join('; ')) }}
 {% endmacro %}
 
 
 {% macro run_pre_hooks() %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% if pre_hooks | rejectattr('transaction') | list %}
-        {% do begin_again() %}
+        {% do begin_transaction() %}
     {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 {% endmacro %}
@@ -84,6 +174,6 @@
     dbt commits by the word, which its driver does not notice: the driver begins no transaction
     after it, and every later statement would be one of its own.
 #}
-{% macro begin_again() %}
+{% macro begin_transaction() %}
     {% call statement('begin') %}begin{% endcall %}
 {% endmacro %}

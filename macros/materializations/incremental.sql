@@ -1,5 +1,6 @@
-{# dbt's materialization with another full refresh; an increment is dbt's own. #}
+{# dbt's materialization with one builder and another full refresh; an increment is dbt's own. #}
 {% materialization incremental, adapter='postgres' %}
+    {% do hold_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if existing is not none and (not existing.is_table or not should_full_refresh()) %}
         {{ return(dbt.materialization_incremental_default()) }}

@@ -1,18 +1,21 @@
 {#
-    Empty the table and fill it again in one transaction, its secondary indexes dropped before
+    Empty the table and fill it again in one transaction, the model's own indexes dropped before
     and created after. Views, grants, triggers and all else stay, and a second copy on disk is
-    not needed; readers wait for the commit.
+    not needed; readers wait for the commit, and to older snapshots the table is empty.
 #}
 {% macro rebuild_in_place(table) %}
-    {% do refuse_what_a_truncate_breaks(table) %}
-    {% do run_pre_hooks() %}
-    {% do refuse_changed_columns(table, sql) %}
-    {% do warn_of_undeclared_indexes(table) %}
-
+    {% set patience_seconds = config.meta_get('swap_patience_seconds', 600) %}
     {% set column_names = adapter.get_columns_in_relation(table) | map(attribute='name') | list %}
+    {% set obstacle %}
+    {%- call in_a_gap([table], patience_seconds) %}
+        {{ bound_wait() }}
+        lock table {{ table }} in access exclusive mode;
+    {% endcall -%}
+    {% endset %}
+    {% do refuse_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
+        [obstacle | trim] | select | list) %}
     {% call statement('main') %}
-        {{ exclusive_lock_sql(table, with_views=false) }}
-        {{ drop_secondary_indexes_sql(table) }}
+        {{ drop_own_indexes_sql(table) }}
         truncate {{ table }};
         insert into {{ table }} ({{ quoted_list(column_names) }})
         select {{ quoted_list(column_names) }}
@@ -24,24 +27,22 @@
     {% do run_query('analyze ' ~ table) %}
     {% do apply_grants(table, config.get('grants'), should_revoke=true) %}
     {% do persist_docs(table, model) %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
 {% endmacro %}
 
 
-{# Those behind a constraint stay: other tables' foreign keys and upserts may rest on them. #}
-{% macro drop_secondary_indexes_sql(table) %}
+{# dbt names its indexes by an md5. Those that it has not made stay. #}
+{% macro drop_own_indexes_sql(table) %}
     do $drop$
     declare
-        secondary_index regclass;
+        own_index regclass;
     begin
-        for secondary_index in
+        for own_index in
             select indexrelid
             from pg_index
-            where
-                indrelid = '{{ table }}'::regclass
-                and indexrelid not in (select conindid from pg_constraint)
+            inner join pg_class on pg_class.oid = indexrelid
+            where indrelid = '{{ table }}'::regclass and relname ~ '^[0-9a-f]{32}$'
         loop
-            execute format('drop index %s', secondary_index);
+            execute format('drop index %s', own_index);
         end loop;
     end
     $drop$;

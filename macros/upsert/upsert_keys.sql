@@ -10,20 +10,7 @@
     {% endif %}
     {% set keys = [unique_key] if unique_key is string else unique_key | list %}
 
-    {% set indexes %}
-        select 1
-        from pg_index
-        where
-            indrelid = '{{ table }}'::regclass
-            and indisunique and indisvalid and indimmediate and indpred is null and indexprs is null
-            and array(
-                select attname::text
-                from pg_attribute
-                where attrelid = indrelid and attnum = any(indkey[0:indnkeyatts - 1])
-                order by attname::text
-            ) = array(select unnest(array['{{ keys | join("', '") }}']) as key order by key)
-    {% endset %}
-    {% if execute and run_query(indexes).rows | length == 0 %}
+    {% if execute and keys | sort(case_sensitive=true) not in unique_keys(table) %}
         {{ exceptions.raise_compiler_error(
             table ~ ' has no unique index on exactly (' ~ keys | join(', ')
             ~ '): set `indexes: [{columns: [' ~ keys | join(', ')
@@ -31,5 +18,26 @@
             ~ this.identifier ~ '`.'
         ) }}
     {% endif %}
+    {{ return(keys) }}
+{% endmacro %}
+
+
+{# Return the keys by which the table can tell a conflict, each a list of columns in order. #}
+{% macro unique_keys(table, not_null=false) %}
+    {% set indexes %}
+        select array_to_json(array_agg(attname order by attname))::text as key
+        from pg_index
+        inner join pg_attribute on attrelid = indrelid and attnum = any(indkey[0:indnkeyatts - 1])
+        where
+            indrelid = '{{ table }}'::regclass
+            and indisunique and indisvalid and indimmediate and indpred is null and indexprs is null
+        group by indexrelid
+        {{ 'having bool_and(attnotnull)' if not_null }}
+        order by key
+    {% endset %}
+    {% set keys = [] %}
+    {% for key in run_query(indexes).columns['key'].values() %}
+        {% do keys.append(fromjson(key)) %}
+    {% endfor %}
     {{ return(keys) }}
 {% endmacro %}

@@ -14,7 +14,7 @@ with
 
 entries as (
     select * from {{ ref('stg_evo__entries') }}
-    where {{ pending_loads('evo', 'entries', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'entries') }}
 ),
 
 latest_versions as (

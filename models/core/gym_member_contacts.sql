@@ -13,7 +13,7 @@ with
 
 contacts as (
     select * from {{ ref('stg_evo__member_contacts') }}
-    where {{ pending_loads('evo', 'members', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'members') }}
 ),
 
 latest_contacts as (

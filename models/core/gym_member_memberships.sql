@@ -15,7 +15,7 @@ with
 
 memberships as (
     select * from {{ ref('stg_evo__member_memberships') }}
-    where {{ pending_loads('evo', 'members', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'members') }}
 ),
 
 latest_memberships as (

@@ -14,7 +14,7 @@ with
 
 members as (
     select * from {{ ref('stg_evo__members') }}
-    where {{ pending_loads('evo', 'members', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'members') }}
 ),
 
 latest_versions as (

@@ -11,7 +11,7 @@ with
 
 prospects as (
     select * from {{ ref('stg_evo__prospects') }}
-    where {{ pending_loads('evo', 'prospects', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'prospects') }}
 ),
 
 latest_versions as (

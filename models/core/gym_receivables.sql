@@ -14,7 +14,7 @@ with
 
 receivables as (
     select * from {{ ref('stg_evo__receivables') }}
-    where {{ pending_loads('evo', 'sales', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'sales') }}
 ),
 
 latest_receivables as (

@@ -14,7 +14,7 @@ with
 
 sale_items as (
     select * from {{ ref('stg_evo__sale_items') }}
-    where {{ pending_loads('evo', 'sales', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'sales') }}
 ),
 
 latest_sale_items as (

@@ -14,7 +14,7 @@ with
 
 sales as (
     select * from {{ ref('stg_evo__sales') }}
-    where {{ pending_loads('evo', 'sales', ordered_by='run_id') }}
+    where {{ pending_loads('evo', 'sales') }}
 ),
 
 latest_versions as (

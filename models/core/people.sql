@@ -28,8 +28,7 @@ latest_versions as (
     -- The content decides between two rows of one file, so that every build decides alike.
     order by
         person_id asc,
-        _load_id desc,
-        _file_id desc,
+        _version desc,
         name asc,
         age asc,
         is_married asc,

@@ -27,8 +27,7 @@ latest_versions as (
     -- The content decides between two rows of one file, so that every build decides alike.
     order by
         customer_id asc,
-        _load_id desc,
-        _file_id desc,
+        _version desc,
         name asc,
         role asc,
         level asc

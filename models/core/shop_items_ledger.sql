@@ -30,8 +30,7 @@ latest_versions as (
     -- The content decides between two rows of one file, so that every build decides alike.
     order by
         entry_id asc,
-        _load_id desc,
-        _file_id desc,
+        _version desc,
         item_id asc,
         item_sku asc,
         qty_change asc,

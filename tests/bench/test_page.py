@@ -100,7 +100,7 @@ def write_results(folder: Path, address: Address) -> None:
     loads = measure_loading(["csv"], address, rows=300, runs=1, only=["psql", "loader-2"])
     keep("load", loading_figures(loads, address, 1), folder / "load.json")
     names = dict.fromkeys([*COMPARED_WITH, *COMPARED_WITH.values()])
-    refreshes = [name for name in names if "stock full" in name or "relink" in name or "in place" in name]
+    refreshes = [name for name in names if "stock full" in name or "swap" in name or "in place" in name]
     ways = [
         Way(name, 1000 if name in refreshes else 100, costs(at), 8192, 8192, at) for at, name in enumerate(names, 1)
     ]
@@ -185,7 +185,7 @@ def test_the_page_says_what_the_figures_mean_and_where_they_come_from(page: Path
     [core] = [row for row in json.loads((results / "layers.json").read_text())["rows"] if row["layer"] == "core"]
     assert f">{number(core['qps'])}</text>" in text
     assert "50.0 queries arrived a second (the dashed line)" in text
-    assert "Relink takes 0.14 of stock dbt&#39;s time" in text
+    assert "Swap takes 0.14 of stock dbt&#39;s time" in text
     assert "Best is threads, 2 workers: " in text
     assert "layers.json" in text
     assert "PostgreSQL 1" in text

@@ -6,10 +6,13 @@ import sys
 import psycopg
 import pytest
 
+from bench.gym import generate_gym
 from bench.people import generate_people
+from bench.shop import generate_shop
 from loaders.connection import Address
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Bronze, Dbt
+from tests.project.gym_feed import MEMBERS, Feed
 
 
 @pytest.fixture
@@ -30,6 +33,26 @@ def test_plain_dbt_builds_everything(dbt: Dbt, people: Bronze, connection: psyco
         "select array_agg(nspname::text order by nspname) from pg_namespace where nspname !~ '^pg_|information_schema'"
     ).fetchone()
     assert schemas == (["core", "marts", "ops", "public", "staging"],)
+
+
+def test_a_build_of_generated_data_warns_of_nothing_and_of_other_bad_values_by_number(
+    dbt: Dbt, people: Bronze, connection: psycopg.Connection
+) -> None:
+    generate_gym(people.root / "evo", scale=0.0002, runs=2, seed=1)
+    generate_shop(people.root / "shop", rows=5000, seed=1)
+    people.load()
+    dbt.succeed("build", "--exclude", "resource_type:unit_test")
+    spoiled = "select count(*) from staging.evo__members where raw ->> 'birthDate' in ('2026-02-30', 'unknown')"
+    assert connection.execute(spoiled).fetchone() != (0,)
+
+    feed = Feed(people, MEMBERS)
+    feed.write(
+        20, 1, [{"idMember": 1, "birthDate": "2026-02-31", "registerDate": "unknown", "lastAccessDate": "never"}]
+    )
+    feed.load()
+    done = dbt.run("test", "--select", "test_name:json_casts_keep_values,stg_evo__members")
+    assert done.returncode == 0
+    assert "Got 2 results, configured to warn if != 0" in done.stdout, done.stdout
 
 
 def test_every_layer_counts_alike(dbt: Dbt, people: Bronze, address: Address) -> None:

@@ -16,6 +16,7 @@ fields as (
         source._load_id,
         source._file_id,
         files._run_id,
+        files._first_load_id,
         {{ record_version('files', 'source') }} as _version,
         member.*
     from source
@@ -97,6 +98,7 @@ renamed as (
         _load_id,
         _file_id,
         _run_id,
+        _first_load_id,
         _version
     from fields
 )

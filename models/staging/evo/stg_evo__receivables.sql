@@ -16,6 +16,7 @@ parents as (
         source._load_id,
         source._file_id,
         files._run_id,
+        files._first_load_id,
         {{ record_version('files', 'source') }} as _version
     from source
     inner join files on source._file_id = files._file_id
@@ -32,6 +33,7 @@ elements as (
         parents._load_id,
         parents._file_id,
         parents._run_id,
+        parents._first_load_id,
         parents._version,
         parents."idSale" as parent_id,
         items._element_number
@@ -65,6 +67,7 @@ renamed as (
         _load_id,
         _file_id,
         _run_id,
+        _first_load_id,
         _version,
         _element_number
     from elements

@@ -6,6 +6,10 @@ source as (
     where {{ complete_loads_only(source('people', 'persons')) }}
 ),
 
+files as (
+    {{ file_versions(source('people', 'persons')) }}
+),
+
 renamed as (
     select
         {{ try_cast('id', 'bigint') }} as person_id,
@@ -21,9 +25,13 @@ renamed as (
         nullif(country, '') as country,
 
         -- lineage
-        _load_id,
-        _file_id
+        source._load_id,
+        source._file_id,
+        files._run_id,
+        files._first_load_id,
+        files._file_rank as _version
     from source
+    inner join files on source._file_id = files._file_id
 )
 
 select * from renamed

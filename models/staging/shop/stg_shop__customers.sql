@@ -6,6 +6,10 @@ source as (
     where {{ complete_loads_only(source('shop', 'customers')) }}
 ),
 
+files as (
+    {{ file_versions(source('shop', 'customers')) }}
+),
+
 renamed as (
     select
         {{ try_cast('id', 'bigint') }} as customer_id,
@@ -16,9 +20,13 @@ renamed as (
         {{ try_cast('level', 'integer') }} as level,
 
         -- lineage
-        _load_id,
-        _file_id
+        source._load_id,
+        source._file_id,
+        files._run_id,
+        files._first_load_id,
+        files._file_rank as _version
     from source
+    inner join files on source._file_id = files._file_id
 )
 
 select * from renamed

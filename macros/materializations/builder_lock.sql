@@ -1,0 +1,91 @@
+{#
+    Hold the model for this session: whoever builds it is alone from before it decides what to
+    read until its connection is closed, which dbt does after each node, failed ones too. Then
+    look the model up in the catalog, since another builder may have made or dropped it since
+    dbt filled its cache.
+
+    The second builder asks again and again, because a session that waits in the server keeps a
+    snapshot, for which the first one's swap would wait. A batch of a microbatch model is one of
+    many builders, and may not wait for another.
+#}
+{% macro hold_model() %}
+    {% if is_building() and not model.batch %}
+        {% do wait_for_model('1229866756, ' ~ name_hash(this)) %}
+        {% do current_relation(this) %}
+    {% endif %}
+{% endmacro %}
+
+
+{# The commands that change tables; `compile`, `docs`, `show`, the linter and `--empty` do not wait. #}
+{% macro is_building() %}
+    {{ return(
+        execute and not flags.EMPTY and model.resource_type in ('model', 'seed', 'snapshot')
+        and flags.WHICH in ('run', 'build', 'retry', 'seed', 'snapshot')
+    ) }}
+{% endmacro %}
+
+
+{% macro wait_for_model(key) %}
+    {% for attempt in range(100000) %}
+        {% if run_query('select pg_try_advisory_lock(' ~ key ~ ')').columns[0].values()[0] %}
+            {{ return(none) }}
+        {% endif %}
+        {% if attempt % 60 == 0 %}
+            {% set holder = run_query(builder_sql(key)).columns[0].values() | join(', ') %}
+            {% do log(this.schema ~ '.' ~ this.identifier ~ ' is being built by '
+                ~ (holder or 'another session') ~ ': waiting', info=true) %}
+        {% endif %}
+        {% do run_query('select pg_sleep(' ~ [0.1 * (attempt + 1), 1] | min ~ ')') %}
+    {% endfor %}
+    {{ exceptions.raise_compiler_error(this ~ ' was being built for a day: end that session.') }}
+{% endmacro %}
+
+
+{% macro builder_sql(key) %}
+    select format(
+        'process %s (%s, user %s, since %s)',
+        pid, application_name, usename, backend_start::timestamp(0)
+    )
+    from pg_locks
+    inner join pg_stat_activity using (pid)
+    cross join (select {{ key }}) as sought (class_key, model_key)
+    where
+        locktype = 'advisory' and granted and objsubid = 2
+        and database = (select oid from pg_database where datname = current_database())
+        and classid::bigint = class_key
+        and objid::bigint = model_key::bigint & 4294967295
+{% endmacro %}
+
+
+{# Return a relation as the catalog has it, or none, and bring dbt's cache in line. #}
+{% macro current_relation(relation) %}
+    {% set kinds = {'r': 'table', 'p': 'table', 'v': 'view', 'm': 'materialized_view'} %}
+    {% set kind = run_query(
+        'select relkind::text from pg_class where oid = to_regclass(' ~ literal(relation.render()) ~ ')'
+    ).columns[0].values() | first %}
+    {% set found = relation.incorporate(type=kinds.get(kind, 'external')) if kind else none %}
+    {% set cached = load_cached_relation(relation) %}
+    {% if cached is not none and (found is none or found.type != cached.type) %}
+        {% do adapter.cache_dropped(cached) %}
+    {% endif %}
+    {% if found is not none %}
+        {% do adapter.cache_added(found) %}
+    {% endif %}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{# Render the hash of a relation's name, the second key of its advisory locks. #}
+{% macro name_hash(relation) -%}
+    hashtext(format('%I.%I', {{ literal(relation.schema) }}, {{ literal(relation.identifier) }}))
+{%- endmacro %}
+
+
+{# Render text as SQL, whatever is in it and whatever standard_conforming_strings is. #}
+{% macro literal(text) -%}
+    {%- if modules.re.search('[^ -~]|[\\\\\']', text) -%}
+        convert_from(decode('{{ text.encode('utf-8').hex() }}', 'hex'), 'UTF8')
+    {%- else -%}
+        '{{ text }}'
+    {%- endif -%}
+{%- endmacro %}

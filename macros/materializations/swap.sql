@@ -1,0 +1,163 @@
+{#
+    Build beside the table, commit, and put the new table in its place, or change the old one's
+    rows to the new ones where no moment for that comes.
+
+    Two transactions: with wal_level = minimal a commit writes the new files to disk, 0.2 s for
+    2M rows, which no reader should wait for. Before the second, a failure leaves what was built,
+    which the next full refresh drops.
+#}
+{% macro build_and_swap(table, built, can_differ) %}
+    {% call statement('main') %}
+        {{ get_create_table_as_sql(False, built, sql) }}
+    {% endcall %}
+    {% do create_indexes(built) %}
+    {% do run_query('analyze ' ~ built) %}
+    {% do adapter.commit() %}
+
+    {% do begin_transaction() %}
+    {% do run_query(carry_over_sql(table, built)) %}
+    {% do apply_grants(built, config.get('grants'), should_revoke=true) %}
+    {% do persist_docs(built, model) %}
+    {% set patience_seconds = config.meta_get('swap_patience_seconds', 10 if can_differ else 600) %}
+    {% set obstacle = swap(table, built, patience_seconds) %}
+    {% if not obstacle %}
+        {{ return(none) }}
+    {% endif %}
+    {% if not can_differ %}
+        {{ exceptions.raise_compiler_error(
+            table ~ ' was not free for a moment in ' ~ patience_seconds ~ ' s; it stays as it was: '
+            ~ obstacle ~ '. Let it end, or raise `meta.swap_patience_seconds`, then run again.'
+        ) }}
+    {% endif %}
+    {% do log(table ~ ' goes by difference, since it was not free for a swap in '
+        ~ patience_seconds ~ ' s: ' ~ obstacle, info=true) %}
+    {% do change_rows(table, built) %}
+{% endmacro %}
+
+
+{#
+    Everything in one attempt. What is locked first is what others lock first: the relations that
+    the views read, which pg_get_viewdef locks, then the views, then the tables. The drop is
+    `restrict`: what nobody thought of stops the refresh and is not dropped with it.
+#}
+{% macro swap(table, built, patience_seconds) %}
+    {% set retired = make_backup_relation(table, 'table') %}
+    {% set obstacle %}
+    {%- call in_a_gap([table, built], patience_seconds, after_snapshots=true) %}
+        declare
+            search_path_before constant text := current_setting('search_path');
+            definitions text[];
+            step text;
+        begin
+            {{ bound_wait() }}
+            {{ check_loads_sql() }}
+            for step in
+                select format('select pg_get_viewdef(%s)', view_id) from ({{ direct_views_sql(table) }}) as views
+                union all
+                {# Without effect. `lock table` would lock all else that the view reads. #}
+                select format('alter view %s owner to %s', view_id::regclass, view_owner)
+                from ({{ direct_views_sql(table) }}) as views
+                union all
+                values
+                ('lock table {{ table }} in access exclusive mode'),
+                ('lock table {{ built }} in access exclusive mode')
+            loop
+                {{ bound_wait() }}
+                execute step;
+            end loop;
+
+            select string_agg(what, '; ') into step
+            from ({{ attachments_sql(table, built) }}) as attachments
+            where kind = 'attached';
+            if step is not null then
+                raise object_not_in_prerequisite_state using message = format(
+                    'While {{ table }} was built, somebody attached what a swap would lose: %s. '
+                    'It stays as it was: run again.', step
+                );
+            end if;
+
+            -- With nothing visible, every name in a definition comes out qualified.
+            set local search_path = '';
+            definitions := array(
+                select format(
+                    'create or replace view %s %s as %s',
+                    view_id::regclass,
+                    'with (' || (
+                        select string_agg(format('%I = %L', option_name, option_value), ', ')
+                        from pg_options_to_table(reloptions)
+                    ) || ')',
+                    pg_get_viewdef(view_id)
+                )
+                from ({{ direct_views_sql(table) }}) as views
+            );
+            perform set_config('search_path', search_path_before, true);
+            alter table {{ table }} rename to {{ adapter.quote(retired.identifier) }};
+            alter table {{ built }} rename to {{ adapter.quote(table.identifier) }};
+            foreach step in array definitions loop
+                execute step;
+            end loop;
+            drop table {{ retired }} restrict;
+        end;
+    {% endcall -%}
+    {% endset %}
+    {{ return(obstacle | trim) }}
+{% endmacro %}
+
+
+{#
+    Render the statement that gives `built` what `table` has and no model says: its privileges and
+    its columns' (to the letter: default privileges of the schema, revoked since, stay revoked),
+    comments and storage parameters. A privilege that somebody other than the owner has granted
+    is granted by the owner.
+#}
+{% macro carry_over_sql(table, built) %}
+    do $carry$
+    declare
+        old_table constant pg_class := (select c from pg_class as c where oid = '{{ table }}'::regclass);
+        new_table constant regclass := '{{ built }}'::regclass;
+        step text;
+    begin
+        for step in
+            with kept_columns as (
+                select was.attname, was.attacl, col_description(was.attrelid, was.attnum) as comment
+                from pg_attribute as was
+                inner join pg_attribute as is_now using (attname)
+                where
+                    was.attrelid = old_table.oid
+                    and is_now.attrelid = new_table
+                    and was.attnum > 0 and not was.attisdropped
+            )
+
+            select format('revoke all on %s from %s', new_table, {{ grantee_sql() }})
+            from pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+            where pg_class.oid = new_table
+            union all
+            select format(
+                'grant %s on %s to %s', privilege_type, new_table, {{ grantee_sql() }}
+            ) || case when is_grantable then ' with grant option' else '' end
+            from aclexplode(coalesce(old_table.relacl, acldefault('r', old_table.relowner)))
+            union all
+            select format(
+                'grant %s (%I) on %s to %s', privilege_type, attname, new_table, {{ grantee_sql() }}
+            ) || case when is_grantable then ' with grant option' else '' end
+            from kept_columns, aclexplode(attacl)
+            union all
+            select format('comment on column %s.%I is %L', new_table, attname, comment)
+            from kept_columns
+            where comment is not null
+            union all
+            select format('comment on table %s is %L', new_table, obj_description(old_table.oid, 'pg_class'))
+            union all
+            select format('alter table %s set (%I = %L)', new_table, option_name, option_value)
+            from pg_options_to_table(old_table.reloptions)
+        loop
+            execute step;
+        end loop;
+    end
+    $carry$;
+{% endmacro %}
+
+
+{% macro grantee_sql() -%}
+    case grantee when 0 then 'public' else grantee::regrole::text end
+{%- endmacro %}

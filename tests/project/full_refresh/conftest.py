@@ -1,0 +1,179 @@
+"""core.items, a model of a scratch project, built in a database of each test's own, and what stands on it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+
+from bench.scratch_project import write_scratch_project
+from loaders.connection import Address, connect
+from loaders.server import LocalServer
+from tests.project.conftest import Dbt, Done
+
+ITEMS = """
+{{ config(
+    materialized=var('materialized', 'incremental'),
+    incremental_strategy='upsert',
+    unique_key=var('unique_key', 'item_id'),
+    indexes=[{'columns': ['item_id'], 'unique': true}, {'columns': ['color']}],
+    on_schema_change='fail',
+    meta={
+        'full_refresh_mode': var('mode', 'swap'),
+        'swap_patience_seconds': var('patience', 5),
+    },
+    pre_hook=var('pre_hook', []),
+    post_hook="{{ var('post_hook', 'select 1') }}",
+) }}
+select {{ var('columns', '*') }} from public.raw_items
+"""
+CONTRACT = """
+models:
+  - name: items
+    config: {contract: {enforced: "{{ var('contract', true) }}"}}
+    constraints: [{type: check, expression: item_id > 0, name: item_id_is_positive}]
+    columns:
+      - {name: item_id, data_type: bigint, constraints: [{type: not_null}]}
+      - {name: color, data_type: text, constraints: [{type: check, expression: length(color) < 9}]}
+      - {name: price, data_type: "numeric(10,2)"}
+"""
+RAW = """
+    create table public.raw_items as
+    select i::bigint as item_id, 'red'::text as color, (i * 1.005)::numeric(10, 2) as price
+    from generate_series(1, 1000) as i
+"""
+# Rendered when the model runs; all else is read when it is parsed.
+RENDERED_LATE = ("post_hook", "columns")
+MATERIALIZED = pytest.mark.parametrize("materialized", ["incremental", "table"])
+MODE = pytest.mark.parametrize("mode", ["swap", "difference", "in_place"])
+
+
+class Items:
+    """core.items, built by dbt from public.raw_items, and what stands on it."""
+
+    def __init__(self, dbt: Dbt, connection: psycopg.Connection, manifests: dict[str, Manifest]) -> None:
+        self.dbt = dbt
+        self.connection = connection
+        self.manifests = manifests
+
+    def refresh(self, **variables: object) -> str:
+        return self.dbt.succeed(*self.command(variables))
+
+    def run(self, **variables: object) -> Done:
+        return self.dbt.run(*self.command(variables))
+
+    def fail(self, **variables: object) -> str:
+        done = self.run(**variables)
+        assert done.returncode == 1, done.stdout
+        return done.stdout
+
+    def rows(self, relation: str = "core.items") -> list[tuple[object, ...]]:
+        return self.connection.execute(f"select * from {relation} order by 1").fetchall()
+
+    def table_id(self) -> object:
+        return self.connection.execute("select 'core.items'::regclass::oid").fetchall()
+
+    def surroundings(self) -> list[list[tuple[object, ...]]]:
+        """All that a full refresh should leave as it was."""
+        queries = [
+            "select relname, relkind, relowner::regrole::text, relacl::text, reloptions, obj_description(oid) "
+            "from pg_class where relnamespace in ('core'::regnamespace, 'other'::regnamespace) "
+            "and relkind in ('r', 'v') order by relname",
+            "select attname, attacl::text, col_description(attrelid, attnum), attstattarget, attoptions, attstorage "
+            "from pg_attribute where attrelid = 'core.items'::regclass and attnum > 0 order by attnum",
+            "select viewname, definition from pg_views where schemaname in ('core', 'other') order by 1",
+            "select stxname, stxkeys::text, obj_description(oid) from pg_statistic_ext",
+        ]
+        return [self.connection.execute(query).fetchall() for query in queries]
+
+    def command(self, variables: dict[str, object]) -> list[str]:
+        """Return the command, its project parsed once for each choice of what parsing reads."""
+        variables = {"mode": "swap", "materialized": "incremental"} | variables
+        early = json.dumps({name: value for name, value in variables.items() if name not in RENDERED_LATE})
+        if early not in self.manifests:
+            self.manifests[early] = self.dbt.parse("--vars", early)
+        self.dbt.manifest = self.manifests[early]
+        return ["run", "--full-refresh", "--select", "items", "--vars", json.dumps(variables)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("items")
+    write_scratch_project(folder, {"items.sql": ITEMS, "items.yml": CONTRACT})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifests() -> dict[str, Manifest]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+def built(server: LocalServer, server_version: int, project: Path, manifests: dict[str, Manifest]) -> Iterator[str]:
+    """The name of a database with core.items built, for every test to start from a copy of."""
+    address = replace(server.address, database="project")
+    with connect(server.address) as connection:
+        connection.execute("drop database if exists project with (force)")
+        connection.execute("create database project")
+        with connect(address) as own:
+            own.execute(RAW)
+            Items(Dbt(address, project, project), own, manifests).refresh()
+        connection.execute("alter database project rename to items_built")
+        yield "items_built"
+        connection.execute("drop database items_built with (force)")
+
+
+@pytest.fixture
+def address(server: LocalServer, built: str) -> Address:
+    address = replace(server.address, database="project")
+    with connect(server.address) as connection:
+        connection.execute("drop database if exists project with (force)")
+        connection.execute(f"create database project template {built}")
+    return address
+
+
+@pytest.fixture
+def items(address: Address, connection: psycopg.Connection, project: Path, manifests: dict[str, Manifest]) -> Items:
+    return Items(Dbt(address, project, project), connection, manifests)
+
+
+@pytest.fixture
+def roles(connection: psycopg.Connection) -> Iterator[None]:
+    connection.execute("create role owner_of_items; create role reader; create role clerk")
+    yield
+    connection.execute("drop owned by owner_of_items, reader, clerk cascade")
+    connection.execute("drop role owner_of_items, reader, clerk")
+
+
+@pytest.fixture
+def surrounded(items: Items, roles: None) -> Items:
+    """Views on views, in another schema, of another owner, with options; grants, comments, storage parameters."""
+    items.connection.execute("""
+        create schema other;
+        alter default privileges in schema core grant select on tables to clerk;
+        alter table core.items set (autovacuum_vacuum_scale_factor = 0.05);
+        create view other.red with (security_barrier, check_option = local) as
+            select item_id as number, color, price from core.items where color = 'red';
+        alter view other.red alter column color set default 'red';
+        create view core.red_count as select count(*) as n, sum(price) as total from other.red;
+        create view core.paired (item_id, again) as
+            select a.item_id, b.number from core.items as a join other.red as b on b.number = a.item_id;
+        create materialized view other.counted as select * from core.red_count;
+        grant usage on schema core, other to reader;
+        grant select on core.items to reader with grant option;
+        grant select (color), update (price) on core.items to clerk;
+        revoke select on core.items from clerk;
+        grant select (color) on core.items to clerk;
+        grant select on other.red to reader, public;
+        comment on table core.items is 'It''s what we sell';
+        comment on column core.items.color is 'As painted';
+        comment on view other.red is 'Red ones';
+        grant create, usage on schema core to owner_of_items;
+        grant usage on schema other to owner_of_items;
+        grant select on core.items, other.red to owner_of_items;
+        alter view core.paired owner to owner_of_items;
+    """)
+    return items
