@@ -18,6 +18,13 @@
     {%- set plain = plain_spelling(expression, type) -%}
     {%- if type == 'boolean' -%}
         case when {{ plain }} then {{ expression }}::boolean end
+    {%- elif type == 'timestamptz' -%}
+        {# Without an offset it is UTC: the session's zone is no fact. #}
+        case
+            when not ({{ plain }}) then null
+            when substr({{ expression }}, 11) ~ '[-+Z]' then {{ checked_input(expression, 'timestamptz') }}
+            else {{ checked_input(expression, 'timestamp') }} at time zone 'UTC'
+        end
     {%- elif not has_input_check() -%}
         case when {{ plain }} then {{ checked_input(expression, type) }} end
     {%- else -%}

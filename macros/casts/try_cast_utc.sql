@@ -7,8 +7,8 @@
 #}
 {% macro try_cast_utc(expression) -%}
     case
-        {# Every spelling begins with a digit; 'July-05-24' and the like do not. #}
-        when ascii({{ expression }}) > 57 then null
+        {# Every spelling begins with a year. What else LIKE lets in, PostgreSQL reads by DateStyle. #}
+        when ltrim(substr({{ expression }}, 1, 4), '0123456789') <> '' then null
         when
             {{ expression }} like '____-__-__T__:__:__'
             or {{ expression }} like '____-__-__T__:__:__Z'
@@ -17,8 +17,6 @@
             {{ expression }} like '____-__-__T__:__:__-__:__'
             or {{ expression }} like '____-__-__T__:__:__+__:__'
             then {{ checked_input(expression, 'timestamptz') }}
-        when substr({{ expression }}, 11) ~ '[-+A-SU-Za-su-z]'
-            then {{ try_cast(expression, 'timestamptz') }}
-        else ({{ try_cast(expression, 'timestamp') }}) at time zone 'UTC'
+        else {{ try_cast(expression, 'timestamptz') }}
     end
 {%- endmacro %}

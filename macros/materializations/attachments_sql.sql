@@ -217,12 +217,12 @@
 
     select 'attached' as kind, display as what from lost
     union
-    select 'lacking', display from lacking
+    select 'lacking', replace(definition, 'CREATE ', '') from lacking
     union
     select 'in_place', display from lost
-    where display ~ '(index [0-9a-f]{32}|, which the model has not)$'
+    where display ~ '(index \S*[0-9a-f]{32}"?|, which the model has not)$'
     union
-    select 'in_place', display from lacking where definition like 'constraint %'
+    select 'in_place', definition from lacking where definition like 'constraint %'
     union
     select 'column', attname from changed_columns where not is_by_hand
     union

@@ -84,7 +84,7 @@
     {% set losses = found.get('attached', []) %}
     {% if mode == 'in_place' %}
         {% do refuse_refresh(
-            table, 'in place is not possible',
+            table, 'cannot go in place, because of',
             found.get('column', []) + found.get('reference', []) + found.get('in_place', [])
         ) %}
         {{ return(mode) }}
@@ -99,7 +99,8 @@
 
     {% set because = 'a swap would lose: ' ~ losses | join('; ') if losses else leftover_in_use %}
     {% do refuse_refresh(
-        table, 'by difference is not possible' ~ (', and ' ~ because if because), hindrances(table, found)
+        table, 'cannot go by difference' ~ (' (' ~ because ~ ')' if because) ~ ', because of',
+        hindrances(table, found)
     ) %}
     {% if because %}
         {% do log(table ~ ' goes by difference, since ' ~ because, info=true) %}

@@ -1,8 +1,15 @@
 """The dbt project, built for real in a database of the test's own."""
 
+import os
+import subprocess
+import sys
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,7 +25,17 @@ from loaders.server import LocalServer
 from loaders.sources import read_sources
 from tests.conftest import REPOSITORY
 
+_numbers = count(1)
+# The first of the two keys of a builder's lock; the second is the hash of the model's name.
+LOCK_MODEL = 0x49_4E_47_04
 PEOPLE_HEADER = "id,name,age,isMarried,city,state,country\n"
+
+
+def wait_until(answer: Callable[[], bool], seconds: float = 60) -> None:
+    give_up_at = time.monotonic() + seconds
+    while not answer():
+        assert time.monotonic() < give_up_at, "it did not come to that"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,30 @@ class Dbt:
         result, said = self._invoke([*written, *arguments], self.manifest)
         code = 0 if result.success else 2 if result.exception else 1
         return Done(code, "\n".join([*said, str(result.exception or "")]))
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator["Future[Done]"]:
+        """Run dbt in a thread while the test does something else; one at a time, since dbt's settings are global."""
+        executor = ThreadPoolExecutor(1)
+        try:
+            yield executor.submit(self.run, *arguments)
+        except BaseException:
+            # It may wait for what the test holds.
+            executor.shutdown(wait=False)
+            raise
+        executor.shutdown()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start dbt as a process of its own, with a folder for its artifacts of its own."""
+        target = self.folder / f"target-{next(_numbers)}"
+        options = ["--project-dir", self.project, "--profiles-dir", REPOSITORY, "--target-path", target]
+        return subprocess.Popen(
+            [sys.executable, "-m", "dbt.cli.main", "--log-path", str(target), *arguments, *map(str, options)],
+            env=os.environ | self.address.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def _invoke(self, arguments: list[str], manifest: Manifest | None = None) -> tuple[dbtRunnerResult, list[str]]:
         said: list[str] = []

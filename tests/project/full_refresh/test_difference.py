@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import psycopg
 import pytest
 
-from loaders.server import LocalServer
+from loaders.connection import connect
 from tests.project.full_refresh.conftest import MATERIALIZED, Items
 
 TRIGGER = (
@@ -27,13 +26,13 @@ ATTACHED = {
     "alter table core.items alter color set not null": "color",
     "alter table core.items alter color set default 'red'": "default value for column color of table core.items",
     "alter table core.items alter color set statistics 500": "column color: attstattarget = 500",
-    "alter table core.items alter color set (n_distinct = 7)": "column color: attoptions = {n_distinct=7}",
+    "alter table core.items alter color set (n_distinct = 7)": 'column color: attoptions = ["n_distinct=7"]',
     "alter table core.items alter color set storage external": "column color: attstorage = e",
     "alter table core.items alter color set compression pglz": "column color: attcompression = p",
     "alter table core.items add note text default 'mine'": "column note, which the model has not",
     "create index by_hand on core.items (price)": "index by_hand",
     "create index by_hand on core.items (price); cluster core.items using by_hand": "index by_hand",
-    "do $$ begin execute format('cluster core.items using %I', (select min(indexrelid)::regclass::name from pg_index "
+    "do $$ begin execute format('cluster core.items using %s', (select replace(min(indexrelid)::regclass::text, 'core.', '') from pg_index "
     "where indrelid = 'core.items'::regclass)); end $$": "index ",
     "create statistics core.of_items on color, price from core.items": "statistics object core.of_items",
     "comment on constraint item_id_is_positive on core.items is 'No zero'": "comment on constraint item_id_is_positive",
@@ -144,9 +143,9 @@ def test_what_stands_in_the_way_is_refused_by_name(items: Items, attach: str) ->
     items.connection.execute(attach.replace("{key}", key))
     before = items.table_id(), items.rows(), kept(items)
     said = items.fail()
-    assert "by difference is not possible, and a swap would lose: " in said
+    assert "cannot go by difference (a swap would lose: " in said
     assert BLOCKING[attach] in said
-    assert "create  table" not in said, "before it builds"
+    assert "analyze" not in said, "before it builds"
     assert (items.table_id(), items.rows(), kept(items)) == before
 
 
@@ -159,7 +158,7 @@ def test_duplicates_in_the_new_rows_are_refused(items: Items) -> None:
 
 def test_what_a_truncate_would_break_is_refused_by_name(items: Items) -> None:
     items.connection.execute(OF_ITEM)
-    assert "in place is not possible: constraint of_item on table sales" in items.fail(mode="in_place")
+    assert "cannot go in place, because of: constraint of_item on table sales" in items.fail(mode="in_place")
     items.connection.execute("drop table public.sales")
     items.connection.execute(TRIGGER.format(each="for each row"))
     before = [row for row in items.connection.execute("select indexrelid::regclass::text from pg_index").fetchall()]
@@ -173,7 +172,7 @@ def test_what_a_rebuild_in_place_would_lose_is_refused_by_name(items: Items) -> 
         "select indexrelid::regclass::text from pg_index where indrelid = 'core.items'::regclass and indisunique"
     ).fetchall()
     items.connection.execute(f"comment on index {key} is 'The key'")
-    assert f"comment on index {key.removeprefix('core.')}" in items.fail(mode="in_place").replace("core.", "")
+    assert f"because of: comment on index {key}" in items.fail(mode="in_place")
 
 
 def test_an_index_that_the_model_has_dropped_goes(items: Items) -> None:
@@ -200,7 +199,7 @@ def runner(surrounded: Items) -> Iterator[Items]:
     surrounded.connection.execute("drop owned by runner cascade; drop role runner")
 
 
-def test_views_that_the_role_may_not_replace_stay(runner: Items, server: LocalServer) -> None:
+def test_views_that_the_role_may_not_replace_stay(runner: Items) -> None:
     before = runner.surroundings()
     runner.connection.execute("update public.raw_items set price = 7")
     done = runner.run()
@@ -226,9 +225,10 @@ def test_row_security_that_binds_the_builder_is_refused(runner: Items) -> None:
     assert "relrowsecurity = true" in done.stdout
 
 
-def test_a_tablespace_stays(items: Items, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with psycopg.connect(items.dbt.address.url, autocommit=True) as connection:
-        connection.execute("set allow_in_place_tablespaces = on; create tablespace fast location ''")
+def test_a_tablespace_stays(items: Items) -> None:
+    with connect(items.dbt.address) as connection:
+        connection.execute("set allow_in_place_tablespaces = on")
+        connection.execute("create tablespace fast location ''")
         try:
             connection.execute("alter table core.items set tablespace fast")
             before = kept(items)
@@ -237,4 +237,5 @@ def test_a_tablespace_stays(items: Items, tmp_path_factory: pytest.TempPathFacto
             assert "reltablespace = " in done.stdout
             assert kept(items) == before
         finally:
-            connection.execute("alter table core.items set tablespace pg_default; drop tablespace fast")
+            connection.execute("alter table core.items set tablespace pg_default")
+            connection.execute("drop tablespace fast")
