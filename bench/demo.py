@@ -11,17 +11,17 @@ from pathlib import Path
 
 import click
 
-from bench.benchmarks import Benchmark, dbt_program
+from bench.compare.cases import measure_loading
+from bench.compare.loading import loading_figures, results_table
 from bench.errors import StepFailed
-from bench.harness import measure
-from bench.loading import loading_figures, results_table
-from bench.loading_cases import measure_loading
-from bench.measurement import checked_benchmarks, refuse_errors
-from bench.people import generate_people
-from bench.report import circumstances, closing_lines, console, figures, rows_table
+from bench.generate.people import generate_people
+from bench.queries.benchmarks import Benchmark, dbt_program
+from bench.queries.checks import checked_benchmarks, refuse_errors
+from bench.queries.measure import measure
+from bench.queries.report import circumstances, closing_lines, console, figures, rows_table
+from bench.queries.worker import Run
 from bench.results import FOLDER as RESULTS
 from bench.results import PAGE, keep
-from bench.workers import Run
 from loaders.connection import Address
 from loaders.server import LocalServer
 

@@ -9,8 +9,8 @@ import duckdb
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from bench.benchmarks import Benchmark
 from bench.errors import QueryFailed
+from bench.queries.benchmarks import Benchmark
 from loaders.connection import Address, connect
 
 Copies = dict[tuple[Address, frozenset[tuple[str, str]]], duckdb.DuckDBPyConnection]

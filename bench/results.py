@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.errors import ResultUnreadable
-from bench.report import write_json
+from bench.queries.report import write_json
 
 FOLDER = Path("data/results")
 PAGE = Path("report.html")

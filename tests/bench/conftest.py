@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from bench.workers import Run
+from bench.queries.worker import Run
 from loaders.connection import Address, connect
 
 REPOSITORY = Path(__file__).parents[2]

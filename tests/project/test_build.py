@@ -6,7 +6,7 @@ import sys
 import psycopg
 import pytest
 
-from bench.people import generate_people
+from bench.generate.people import generate_people
 from loaders.connection import Address
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Bronze, Dbt

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
-from bench.scratch_project import write_scratch_project
+from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.project.conftest import Dbt, Done

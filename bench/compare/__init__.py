@@ -1,0 +1,1 @@
+"""What is measured beside others: loading, records from Python, dbt's strategies."""

@@ -1,0 +1,228 @@
+"""The cases of `python -m bench load`: their bronze files, a project that declares them, and the ways to load them."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import click
+import duckdb
+
+from bench.compare.loading import Case, Result, Way, measure_case, temporary_database
+from bench.compare.peers import SCHEMA, peer_ways
+from bench.errors import ToolError
+from bench.generate.people import FILE_NAME, generate_people
+from bench.queries.pgbench import server_program
+from loaders.connection import Address
+
+REPOSITORY = Path(__file__).parents[2]
+SEED = 1
+SMALL_FILES = 1000
+# Of one row each: a rerun reads none of them.
+UNCHANGED_FILES = (1000, 10_000)
+# What COPY takes NDJSON by: two bytes that JSON text cannot contain.
+JSONL_OPTIONS = r"format csv, delimiter E'\x02', quote E'\x01'"
+FRESH = f"""
+drop schema if exists staging, ops, {SCHEMA} cascade;
+drop table if exists plain;
+create schema {SCHEMA};
+create table plain ({{columns}});
+"""
+# About 290 bytes a document, one array and one object in it.
+DOCUMENTS = """
+copy (
+    select
+        id as "idMember", id % 50 as "idBranch", name as "registerName", age, "isMarried",
+        {'city': city, 'state': state, 'country': country} as address,
+        [{'idPhone': id * 2, 'contactType': 'Email', 'description': concat('member', id, '@example.com')}] as contacts,
+        '2026-01-11T03:00:00' as "registerDate", 'active' as status
+    from read_csv($persons, header = true)
+) to '{target}' (format json, compression gzip)
+"""
+
+
+class Bronze:
+    """A project folder whose bronze files have a number of persons in all; each kind of file is made where wanted."""
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder = folder
+        self.rows = rows
+        # The server's account reads the file of COPY FROM, and the folder came with mode 700.
+        folder.chmod(0o755)
+        tables = {
+            "persons": {"path": "persons/*.csv"},
+            "persons_unlogged": {"path": "persons/*.csv", "unlogged": True},
+            "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
+            "small_files": {"path": "small_files/*.csv"},
+            **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
+        }
+        declared = [{"name": name, "config": {"meta": {"bronze": bronze}}} for name, bronze in tables.items()]
+        # JSON is YAML.
+        sources = json.dumps({"sources": [{"name": "bench", "schema": "staging", "tables": declared}]})
+        path = folder / "models" / "staging" / "bench" / "_bench__sources.yml"
+        path.parent.mkdir(parents=True)
+        path.write_text(sources)
+
+    @property
+    def root(self) -> Path:
+        """The bronze root."""
+        return self.folder / "bronze"
+
+    def persons(self) -> Path:
+        """Return the one big CSV file."""
+        path = self.root / "persons" / FILE_NAME
+        return path if path.exists() else generate_people(path.parent, rows=self.rows, seed=SEED).path
+
+    def documents(self) -> Path:
+        """Return the one big file of gzipped NDJSON, a document a person."""
+        path = self.root / "documents" / "documents.jsonl.gz"
+        if not path.exists():
+            path.parent.mkdir(parents=True)
+            target = str(path).replace("'", "''")
+            with duckdb.connect() as database:
+                database.execute(DOCUMENTS.replace("{target}", target), {"persons": str(self.persons())})
+        return path
+
+    def small_files(self) -> int:
+        """Write the persons once more as small files of equal size; return how many persons they hold."""
+        folder = self.root / "small_files"
+        folder.mkdir(parents=True)
+        files = min(SMALL_FILES, self.rows)
+        rows = self.rows // files
+        with self.persons().open("rb") as persons:
+            header = persons.readline()
+            for number in range(files):
+                (folder / f"{number:05}.csv").write_bytes(header + b"".join(islice(persons, rows)))
+        return files * rows
+
+    def unchanged_files(self, count: int) -> None:
+        """Write so many files of one row."""
+        folder = self.root / f"unchanged_{count}"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"{number:05}.csv").write_text(f"id\n{number}\n")
+
+    def columns(self) -> list[str]:
+        """Return the names in the persons' header."""
+        with self.persons().open() as persons:
+            return persons.readline().strip().split(",")
+
+
+def measure_loading(
+    names: Sequence[str], address: Address, *, rows: int, runs: int, only: Sequence[str]
+) -> list[list[Result]]:
+    """Measure the named cases, of which `only` some ways, in a database and a folder that are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="ingot-") as folder, temporary_database(address) as temporary:
+        bronze = Bronze(Path(folder), rows)
+        cases = [CASES[name](bronze, temporary) for name in names]
+        known = list(dict.fromkeys(way.name for case in cases for way in case.ways))
+        if unknown := set(only) - set(known):
+            raise ToolError(f"No way to load is named {sorted(unknown)[0]!r}. Name one of: {', '.join(known)}.")
+        results = [
+            measure_case(case, address=temporary, runs=runs, only=only, say=lambda line: click.echo(line, err=True))
+            for case in cases
+        ]
+        return [case for case in results if case]
+
+
+def csv_case(bronze: Bronze, address: Address) -> Case:
+    """Return the case of one CSV file: PostgreSQL's own ways, the loader, and its peers."""
+    file, columns, rows = bronze.persons(), bronze.columns(), bronze.rows
+    options = "with (format csv, header)"
+    elsewhere = "" if address.is_local else "not possible: the server is on another machine"
+    ways = (
+        _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address),
+        replace(
+            _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address), missing=elsewhere
+        ),
+        *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
+        replace(_loader(bronze, "persons_unlogged", rows, 2), name="loader-2-unlogged"),
+        *peer_ways(file, columns, rows, address),
+    )
+    title = f"one CSV file, {rows:,} rows, {file.stat().st_size / 1e6:,.1f} MB"
+    plain = ", ".join(f'"{column}" text' for column in columns)
+    return Case(name="csv", title=title, folder=bronze.folder, ways=ways, fresh=FRESH.format(columns=plain))
+
+
+def jsonl_case(bronze: Bronze, address: Address) -> Case:
+    """Return the case of one gzipped file of NDJSON, into jsonb."""
+    file, rows = bronze.documents(), bronze.rows
+    psql = _psql("psql", "zcat | psql \\copy", rf"\copy plain from pstdin with ({JSONL_OPTIONS})", rows, address)
+    piped = ("/bin/sh", "-c", 'zcat "$0" | "$@"', str(file), *psql.command)
+    ways = (replace(psql, command=piped), *(_loader(bronze, "documents", rows, workers) for workers in (2, 1)))
+    title = f"one gzipped NDJSON file into jsonb, {rows:,} records, {file.stat().st_size / 1e6:,.1f} MB"
+    return Case(name="jsonl", title=title, folder=bronze.folder, ways=ways, fresh=FRESH.format(columns="raw jsonb"))
+
+
+def files_case(bronze: Bronze, _: Address) -> Case:
+    """Return the case of many small files against the same rows in one."""
+    bronze.persons()
+    rows = bronze.small_files()
+    one = replace(_loader(bronze, "persons", bronze.rows, 2), name="one-file", title="one file, 2 workers")
+    many = (
+        replace(
+            _loader(bronze, "small_files", rows, workers),
+            title=f"small files, {workers} worker{'s' if workers > 1 else ''}",
+            name=name,
+        )
+        for workers, name in ((2, "files-2"), (1, "files-1"))
+    )
+    title = f"{rows:,} rows in one CSV file, and in {min(SMALL_FILES, bronze.rows):,} small ones"
+    return Case(
+        name="files", title=title, folder=bronze.folder, ways=(one, *many), fresh=FRESH.format(columns="unused text")
+    )
+
+
+def rerun_case(bronze: Bronze, _: Address) -> Case:
+    """Return the case of loading again files of which none has changed."""
+    ways = []
+    for count in UNCHANGED_FILES:
+        bronze.unchanged_files(count)
+        first = _loader(bronze, f"unchanged_{count}", count, 2)
+        again = tuple(word for word in first.command if word != "--full-refresh")
+        title = f"{count:,} unchanged files"
+        ways.append(replace(first, name=f"rerun-{count}", title=title, command=again, once=first.command))
+    return Case(name="rerun", title="loading again what is loaded", folder=bronze.folder, ways=tuple(ways))
+
+
+CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
+    "csv": csv_case,
+    "jsonl": jsonl_case,
+    "files": files_case,
+    "rerun": rerun_case,
+}
+
+
+def _psql(name: str, title: str, command: str, rows: int, address: Address) -> Way:
+    """Return psql's way to run one command that fills the plain table."""
+    program = server_program("psql", address)
+    return Way(
+        name=name,
+        title=title,
+        table="plain",
+        rows=rows,
+        command=(str(program), "-qXc", command),
+        missing="" if program else "not installed",
+    )
+
+
+def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Way:
+    """Return the loader's way to land a declared table as a whole command, with lineage and ledger."""
+    unlogged = ", unlogged" if table.endswith("unlogged") else ""
+    return Way(
+        name=f"loader-{workers}",
+        title=f"loader, {_count(workers)}{unlogged}",
+        table=f"staging.{table}",
+        rows=rows,
+        command=(
+            sys.executable, "-m", "loaders", "load", f"bench.{table}", "--full-refresh", "--workers", str(workers),
+        ),
+        environment={"BRONZE_ROOT": str(bronze.root), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+
+
+def _count(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
