@@ -1,4 +1,4 @@
-"""Generate bronze at any scale, measure what the built models answer, ask many different queries in parallel."""
+"""Generate bronze at any scale, measure what the built models answer, run many different queries in parallel."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The cases of `python -m bench load`: their bronze files, a project that declares them, and the ways to load them."""
+"""The cases of `python -m bench load`: bronze files, a project that declares them, commands that load them."""
 
 import json
 import sys
@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 import duckdb
 
-from bench.compare.loading import Case, Result, Way, measure_case, temporary_database
-from bench.compare.peers import SCHEMA, peer_ways
+from bench.compare.loading import Case, Command, measure_case
+from bench.compare.peers import SCHEMA, peer_commands
+from bench.comparison import Comparison
+from bench.database import temporary_database
 from bench.errors import ToolError
 from bench.generate.people import FILE_NAME, generate_people
-from bench.queries.pgbench import server_program
+from bench.programs import server_program
 from loaders.connection import Address
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,7 +56,6 @@ class Bronze:
         folder.chmod(0o755)
         tables = {
             "persons": {"path": "persons/*.csv"},
-            "persons_unlogged": {"path": "persons/*.csv", "unlogged": True},
             "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
             "small_files": {"path": "small_files/*.csv"},
             **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
@@ -112,39 +113,39 @@ class Bronze:
 
 
 def measure_loading(
-    names: Sequence[str], address: Address, *, rows: int, runs: int, only: Sequence[str]
-) -> list[list[Result]]:
-    """Measure the named cases, of which `only` some ways, in a database and a folder that are gone afterwards."""
+    names: Sequence[str], address: Address, *, rows: int, rounds: int, only: Sequence[str] = ()
+) -> list[Comparison]:
+    """Measure the named cases, of which `only` some variants, in a database and a folder that are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="ingot-") as folder, temporary_database(address) as temporary:
         bronze = Bronze(Path(folder), rows)
         cases = [CASES[name](bronze, temporary) for name in names]
-        known = list(dict.fromkeys(way.name for case in cases for way in case.ways))
-        if unknown := set(only) - set(known):
-            raise ToolError(f"No way to load is named {sorted(unknown)[0]!r}. Name one of: {', '.join(known)}.")
-        results = [
-            measure_case(case, address=temporary, runs=runs, only=only, say=lambda line: click.echo(line, err=True))
-            for case in cases
+        known = {case.name: [one.name for one in case.commands] for case in cases}
+        every = list(dict.fromkeys(name for some in known.values() for name in some))
+        if unknown := set(only) - set(every):
+            raise ToolError(f"No variant is named {sorted(unknown)[0]!r}. Name one of: {', '.join(every)}.")
+        chosen = [case for case in cases if not only or set(only) & set(known[case.name])]
+        return [
+            measure_case(case, address=temporary, rounds=rounds, only=only, say=lambda line: click.echo(line, err=True))
+            for case in chosen
         ]
-        return [case for case in results if case]
 
 
 def csv_case(bronze: Bronze, address: Address) -> Case:
-    """Return the case of one CSV file: PostgreSQL's own ways, the loader, and its peers."""
+    """Return the case of one CSV file: PostgreSQL's own commands, the loader, and other tools."""
     file, columns, rows = bronze.persons(), bronze.columns(), bronze.rows
     options = "with (format csv, header)"
-    elsewhere = "" if address.is_local else "not possible: the server is on another machine"
-    ways = (
+    server = _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address)
+    if not address.is_local:
+        server = replace(server, missing="not possible: the server is on another machine")
+    commands = (
         _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address),
-        replace(
-            _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address), missing=elsewhere
-        ),
+        server,
         *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
-        replace(_loader(bronze, "persons_unlogged", rows, 2), name="loader-2-unlogged"),
-        *peer_ways(file, columns, rows, address),
+        *peer_commands(file, columns, rows, address),
     )
     title = f"one CSV file, {rows:,} rows, {file.stat().st_size / 1e6:,.1f} MB"
     plain = ", ".join(f'"{column}" text' for column in columns)
-    return Case(name="csv", title=title, folder=bronze.folder, ways=ways, fresh=FRESH.format(columns=plain))
+    return Case(name="csv", title=title, folder=bronze.folder, commands=commands, fresh=FRESH.format(columns=plain))
 
 
 def jsonl_case(bronze: Bronze, address: Address) -> Case:
@@ -152,40 +153,37 @@ def jsonl_case(bronze: Bronze, address: Address) -> Case:
     file, rows = bronze.documents(), bronze.rows
     psql = _psql("psql", "zcat | psql \\copy", rf"\copy plain from pstdin with ({JSONL_OPTIONS})", rows, address)
     piped = ("/bin/sh", "-c", 'zcat "$0" | "$@"', str(file), *psql.command)
-    ways = (replace(psql, command=piped), *(_loader(bronze, "documents", rows, workers) for workers in (2, 1)))
+    commands = (replace(psql, command=piped), *(_loader(bronze, "documents", rows, workers) for workers in (2, 1)))
     title = f"one gzipped NDJSON file into jsonb, {rows:,} records, {file.stat().st_size / 1e6:,.1f} MB"
-    return Case(name="jsonl", title=title, folder=bronze.folder, ways=ways, fresh=FRESH.format(columns="raw jsonb"))
+    fresh = FRESH.format(columns="raw jsonb")
+    return Case(name="jsonl", title=title, folder=bronze.folder, commands=commands, unit="records", fresh=fresh)
 
 
 def files_case(bronze: Bronze, _: Address) -> Case:
-    """Return the case of many small files against the same rows in one."""
+    """Return the case of many small files compared with the same rows in one."""
     bronze.persons()
     rows = bronze.small_files()
     one = replace(_loader(bronze, "persons", bronze.rows, 2), name="one-file", title="one file, 2 workers")
-    many = (
-        replace(
-            _loader(bronze, "small_files", rows, workers),
-            title=f"small files, {workers} worker{'s' if workers > 1 else ''}",
-            name=name,
-        )
-        for workers, name in ((2, "files-2"), (1, "files-1"))
-    )
+    many = [
+        replace(_loader(bronze, "small_files", rows, n), name=f"files-{n}", title=f"small files, {_workers(n)}")
+        for n in (2, 1)
+    ]
     title = f"{rows:,} rows in one CSV file, and in {min(SMALL_FILES, bronze.rows):,} small ones"
-    return Case(
-        name="files", title=title, folder=bronze.folder, ways=(one, *many), fresh=FRESH.format(columns="unused text")
-    )
+    fresh = FRESH.format(columns="unused text")
+    return Case(name="files", title=title, folder=bronze.folder, commands=(one, *many), fresh=fresh)
 
 
 def rerun_case(bronze: Bronze, _: Address) -> Case:
     """Return the case of loading again files of which none has changed."""
-    ways = []
+    commands = []
     for count in UNCHANGED_FILES:
         bronze.unchanged_files(count)
         first = _loader(bronze, f"unchanged_{count}", count, 2)
         again = tuple(word for word in first.command if word != "--full-refresh")
         title = f"{count:,} unchanged files"
-        ways.append(replace(first, name=f"rerun-{count}", title=title, command=again, once=first.command))
-    return Case(name="rerun", title="loading again what is loaded", folder=bronze.folder, ways=tuple(ways))
+        commands.append(replace(first, name=f"rerun-{count}", title=title, command=again, once=first.command))
+    title = "loading again what is loaded"
+    return Case(name="rerun", title=title, folder=bronze.folder, commands=tuple(commands), unit="files")
 
 
 CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
@@ -196,33 +194,24 @@ CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
 }
 
 
-def _psql(name: str, title: str, command: str, rows: int, address: Address) -> Way:
-    """Return psql's way to run one command that fills the plain table."""
+def _psql(name: str, title: str, sql: str, rows: int, address: Address) -> Command:
+    """Return psql with one statement that fills the plain table."""
     program = server_program("psql", address)
-    return Way(
-        name=name,
-        title=title,
-        table="plain",
-        rows=rows,
-        command=(str(program), "-qXc", command),
+    return Command(
+        name=name, title=title, table="plain", rows=rows, command=(str(program), "-qXc", sql), origin="reference",
         missing="" if program else "not installed",
-    )
+    )  # fmt: skip
 
 
-def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Way:
-    """Return the loader's way to land a declared table as a whole command, with lineage and ledger."""
-    unlogged = ", unlogged" if table.endswith("unlogged") else ""
-    return Way(
-        name=f"loader-{workers}",
-        title=f"loader, {_count(workers)}{unlogged}",
-        table=f"staging.{table}",
-        rows=rows,
-        command=(
-            sys.executable, "-m", "loaders", "load", f"bench.{table}", "--full-refresh", "--workers", str(workers),
-        ),
+def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Command:
+    """Return the loader's whole command that lands a declared table, with lineage and ledger."""
+    words = ("load", f"bench.{table}", "--full-refresh", "--workers", str(workers))
+    return Command(
+        name=f"loader-{workers}", title=f"loader, {_workers(workers)}", table=f"staging.{table}", rows=rows,
+        command=(sys.executable, "-m", "loaders", *words),
         environment={"BRONZE_ROOT": str(bronze.root), "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
 
 
-def _count(workers: int) -> str:
-    return "1 worker" if workers == 1 else f"{workers} workers"
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"

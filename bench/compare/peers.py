@@ -1,6 +1,6 @@
-"""Other projects' ways to load a CSV file into text columns; each is measured where it is installed.
+"""Other tools that load a CSV file into text columns; each is measured where it is installed.
 
-Run as `python -m bench.compare.peers adbc | dlt FILE`, this module is such a way, in a process of its own.
+`python -m bench.compare.peers adbc | dlt FILE` is such a tool, in a process of its own.
 """
 
 import importlib.util
@@ -9,11 +9,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench.compare.loading import Way
+from bench.compare.loading import Command
 from loaders.connection import Address
 
 SCHEMA = "peers"
@@ -28,36 +29,36 @@ with skip header = 1, fields optionally enclosed by '"', fields terminated by ',
 """
 
 
-def peer_ways(file: Path, columns: Sequence[str], rows: int, address: Address) -> list[Way]:
-    """Return the peers' ways to load `file`; `address` is of the database that they fill."""
+def peer_commands(file: Path, columns: Sequence[str], rows: int, address: Address) -> list[Command]:
+    """Return the commands by which other tools load `file`; `address` is of the database that they fill."""
     sling, pgloader = _program("sling"), _program("pgloader")
     script = file.with_suffix(".load")
     fields = ", ".join(f'"{column}"' for column in columns)
     script.write_text(PGLOADER.format(file=file, fields=fields, url=_url(address)))
     script.chmod(0o600)
     target = ("--tgt-conn", "INGOT_BENCH", "--tgt-object", f"{SCHEMA}.sling", "--mode", "full-refresh")
-    return [
-        Way(
-            name="adbc", title="ADBC, Arrow's CSV reader", table="plain", rows=rows, is_peer=True,
-            command=(sys.executable, "-m", "bench.compare.peers", "adbc", str(file)), environment=ENVIRONMENT,
-            missing=_missing("adbc_driver_postgresql", "pyarrow"),
+    here = (sys.executable, "-m", "bench.compare.peers")
+    commands = [
+        Command(
+            name="adbc", title="ADBC, Arrow's CSV reader", table="plain", rows=rows, environment=ENVIRONMENT,
+            command=(*here, "adbc", str(file)), missing=_missing("adbc_driver_postgresql", "pyarrow"),
         ),
-        Way(
-            name="dlt", title="dlt, Arrow batches", table=f"{SCHEMA}.persons", rows=rows, is_peer=True,
-            command=(sys.executable, "-m", "bench.compare.peers", "dlt", str(file)), environment=ENVIRONMENT,
-            missing=_missing("dlt", "pyarrow"),
+        Command(
+            name="dlt", title="dlt, Arrow batches", table=f"{SCHEMA}.persons", rows=rows, environment=ENVIRONMENT,
+            command=(*here, "dlt", str(file)), missing=_missing("dlt", "pyarrow"),
         ),
-        Way(
-            name="sling", title="sling", table=f"{SCHEMA}.sling", rows=rows, is_peer=True,
+        Command(
+            name="sling", title="sling", table=f"{SCHEMA}.sling", rows=rows,
             command=(str(sling), "run", "--src-stream", f"file://{file}", *target),
             environment={**QUIET, "INGOT_BENCH": f"{_url(address)}?sslmode=disable"},
             missing="" if sling and _holds_sling() else "not installed",
         ),
-        Way(
-            name="pgloader", title="pgloader", table="plain", rows=rows, is_peer=True,
+        Command(
+            name="pgloader", title="pgloader", table="plain", rows=rows,
             command=(str(pgloader), "--quiet", str(script)), missing="" if pgloader else "not installed",
         ),
     ]  # fmt: skip
+    return [replace(one, origin="peer") for one in commands]
 
 
 def _missing(*modules: str) -> str:

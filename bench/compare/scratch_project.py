@@ -1,9 +1,18 @@
 """A dbt project in a temporary folder: a few models of one's own on this repository's macros."""
 
 import json
+import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from dbt.cli.main import dbtRunner
+
+from bench.errors import ToolError
+from loaders.connection import Address
 
 REPOSITORY = Path(__file__).parents[2]
 # The namespace of the macros is the project's name.
@@ -30,3 +39,34 @@ def write_scratch_project(folder: Path, models: Mapping[str, str], *, stock: boo
         path = folder / "models" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+class Project:
+    """A scratch dbt project, parsed once, whose models are run one at a time."""
+
+    def __init__(self, folder: Path, address: Address, models: Mapping[str, str], *, stock: bool) -> None:
+        self.folder = folder
+        self.address = address
+        write_scratch_project(folder, models, stock=stock)
+        self.manifest = None
+        self.manifest = self._invoke("parse").result
+
+    def run(self, model: str, *arguments: str) -> float:
+        """Build one model and return the seconds that it took; ToolError carries dbt's words."""
+        [result] = self._invoke("run", "--select", model, *arguments).result.results
+        return float(result.execution_time)
+
+    def _invoke(self, *arguments: str) -> Any:
+        folder = str(self.folder)
+        options = ["--project-dir", folder, "--profiles-dir", folder, "--target-path", f"{folder}/target"]
+        said: list[str] = []
+        with mock.patch.dict(os.environ, self.address.environment), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # dbt's own dependencies
+            runner = dbtRunner(manifest=self.manifest, callbacks=[lambda event: said.append(str(event.info))])
+            done = runner.invoke(["--quiet", "--log-path", f"{folder}/logs", *arguments, *options])
+        if not done.success:
+            words = " ".join(said)[-600:]
+            raise ToolError(
+                f"dbt {' '.join(arguments)} failed: {words} {done.exception or ''} Fix that, then try again."
+            )
+        return done

@@ -14,7 +14,7 @@ import duckdb
 from bench.errors import ToolError
 from bench.generate.files import MEMORY_LIMIT, GeneratedFile
 from bench.generate.gym_records import DELIVERED, ENTRIES, MACROS, MEMBERS, PROSPECTS, SALES
-from bench.generate.people import FIRST_NAMES, LAST_NAMES, places
+from bench.generate.people import FIRST_NAMES, LAST_NAMES, prepare_places
 
 FIRST_RUN = datetime.fromisoformat("2026-01-11T03:00:00")
 # A part is sorted in memory, so its size bounds the memory, whatever the scale.
@@ -63,7 +63,7 @@ def generate_gym(folder: Path, *, scale: float, runs: int, seed: int, entities: 
     rows = 0
     try:
         with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as database:
-            _prepare(database, seed)
+            prepare_places(database, seed, MACROS)
             for path, (entity, run, number) in wanted.items():
                 rows += _write_part(database, path, entity, ids=_ids(entity, scale), run=run, runs=runs, number=number,
                                     members=_ids(ENTITIES[0], scale))  # fmt: skip
@@ -87,17 +87,6 @@ def _part_path(folder: Path, entity: Entity, run: int, number: int) -> Path:
     moment = FIRST_RUN + timedelta(days=run)
     run_folder = f"entity={entity.name}/ingestion_date={moment:%Y-%m-%d}/run_id={moment:%Y%m%dT%H%M%SZ}"
     return folder / run_folder / f"part-{number + 1:05}.jsonl.gz"
-
-
-def _prepare(database: duckdb.DuckDBPyConnection, seed: int) -> None:
-    cities, states, countries = map(list, zip(*places(), strict=True))
-    database.execute(f"set variable seed = {seed:d}")
-    database.execute(MACROS)
-    database.execute(
-        "create table places as select unnest(range(len($1))) as place_id, unnest($1) as city, "
-        "unnest($2) as state, unnest($3) as country",
-        [cities, states, countries],
-    )
 
 
 def _write_part(

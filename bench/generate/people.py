@@ -74,16 +74,16 @@ def generate_people(folder: Path, *, rows: int, seed: int) -> GeneratedFile:
         "oldest": OLDEST,
     }
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as database:
-        _prepare(database, seed)
+        prepare_places(database, seed, DRAWS)
         write_csv(database, path, PERSONS, parameters, rows=rows, slice_rows=SLICE_ROWS)
     return GeneratedFile(path, rows, path.stat().st_size, time.monotonic() - began)
 
 
-def _prepare(database: duckdb.DuckDBPyConnection, seed: int) -> None:
+def prepare_places(database: duckdb.DuckDBPyConnection, seed: int, macros: str) -> None:
     """Create the macros that draw by `seed`, and the table of places, numbered from 0."""
     cities, states, countries = map(list, zip(*places(), strict=True))
     database.execute(f"set variable seed = {seed:d}")
-    database.execute(DRAWS)
+    database.execute(macros)
     database.execute(
         "create table places as select unnest(range(len($1))) as place_id, unnest($1) as city, "
         "unnest($2) as state, unnest($3) as country",

@@ -1,194 +1,163 @@
 """Different SELECTs over the tables that are built, the same for the same tables and seed.
 
-Three kinds: `bound` keeps the database busy for milliseconds each (ranges aggregated, joined, ranked), `scans` read a
-whole table each, as a server does with parallel workers, and `lookups` are over at once, so that they measure the
-client. All are ordered wholly and free of floating point: two runs give equal rows.
+Four kinds: `bound` keeps the database busy for milliseconds each (ranges aggregated, joined, ranked), `scans` read a
+whole table each, as a server does with parallel workers, `lookups` are over at once, so that they measure the client,
+and `function` returns ranges of rows, on which the client has work to do in Python. All are ordered wholly and free of
+floating point: two runs give equal rows.
 """
 
 import random
-from collections.abc import Callable
+import re
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from bench.errors import ProjectError
-from bench.many.connection import Payload
+from bench.many.connection import Payload, QueryResult
 
-KINDS = ("bound", "scans", "lookups")
-# A scan takes as long as so many of the others.
-QUERIES_A_SCAN = 20
+KINDS = ("bound", "scans", "lookups", "function")
+# Kinds whose queries take longer: for so many of the others there is one.
+FEWER = {"scans": 20, "function": 10}
 # Of a table's keys a query reads so many: some milliseconds of the server's time.
 RANGE_KEYS = 4_000
-GROUPINGS = (
-    "city",
-    "state",
-    "country",
-    "age",
-    "is_married",
-    "country, state",
-    "age, is_married",
-    "country, is_married",
-)
-MEASURES = (
-    "count(*)", "sum(age)", "min(name)", "max(name)", "count(distinct name)", "avg(age)::numeric(9, 4)",
-    "min(person_id)", "count(*) filter (where is_married)",
-    "percentile_disc(0.5) within group (order by age)",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A source of chance, and the keys that a table has."""
-
-    chance: random.Random
-    least: int
-    most: int
-
-    def span(self) -> tuple[int, int]:
-        """Return the first and last key of a range."""
-        first = self.chance.randint(self.least, max(self.least, self.most - RANGE_KEYS + 1))
-        return first, first + RANGE_KEYS - self.chance.randint(1, RANGE_KEYS // 4)
-
-    def key(self) -> int:
-        """Return one key."""
-        return self.chance.randint(self.least, self.most)
-
-    def limit(self) -> int:
-        """Return how many rows to send: few, so that the database's work is most of a query's."""
-        return self.chance.randint(1, 40)
-
-    def some(self, names: tuple[str, ...], least: int = 1, most: int = 3) -> str:
-        """Return some of the names, listed."""
-        return ", ".join(self.chance.sample(names, self.chance.randint(least, min(most, len(names)))))
+PEOPLE, SALES, TRADES = "core.people", "core.gym_sales", "core.shop_items_ledger"
+COLUMNS = ("age", "city", "state", "country", "is_married")
+# What {name} in a template may be; a list of columns or measures has one to three of them.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "by": (*COLUMNS, "country, state", "age, is_married", "country, is_married"),
+    "place": ("country", "state", "city"),
+    "sale": ("branch_id", "payment_status", "removed"),
+    "trade": ("item_sku", "item_id", "qty_change"),
+}
+LISTS: dict[str, tuple[str, ...]] = {
+    "columns": COLUMNS,
+    "measures": (
+        "count(*)", "sum(age)", "min(name)", "max(name)", "count(distinct name)", "avg(age)::numeric(9, 4)",
+        "min(person_id)", "count(*) filter (where is_married)", "percentile_disc(0.5) within group (order by age)",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Template:
-    """A family of SELECTs: its kind, the tables that it needs (keys come of the first), and how one is written."""
+    """A family of SELECTs: its kind, its text and parameters by name, the tables it needs (keys come of the first)."""
 
     kind: str
-    tables: tuple[str, ...]
-    key: str
-    write: Callable[[Draw], Payload]
+    text: str
+    parameters: tuple[str, ...] = ()
+    tables: tuple[str, ...] = (PEOPLE,)
+    key: str = "person_id"
+
+    def draw(self, chance: random.Random, least: int, most: int) -> Payload:
+        """Draw one SELECT and its parameters, over keys from least to most."""
+        first = chance.randint(least, max(least, most - RANGE_KEYS + 1))
+        numbers = {
+            "first": first,
+            "last": first + RANGE_KEYS - chance.randint(1, RANGE_KEYS // 4),
+            "middle": first + chance.randint(RANGE_KEYS // 4, RANGE_KEYS // 2),
+            "key": (key := chance.randint(least, most)),
+            "near": key + chance.randint(0, 20),
+            "far": key + RANGE_KEYS // 4,
+            "age": chance.randint(20, 60),
+            "small": chance.randint(1, 5),
+            "large": chance.randint(0, 1000),
+            # Few rows, so that the database's work is most of a query's.
+            "limit": chance.randint(1, 40),
+        }
+        words: dict[str, Any] = {name: chance.choice(some) for name, some in CHOICES.items()}
+        words |= {name: ", ".join(chance.sample(some, chance.randint(1, 3))) for name, some in LISTS.items()}
+        return self.text.format(**numbers, **words), [numbers[name] for name in self.parameters]
 
 
-def groups(draw: Draw) -> Payload:
-    """Group a range of persons."""
-    by, (first, last), age = draw.chance.choice(GROUPINGS), draw.span(), draw.chance.randint(20, 60)
-    text = (
-        f"select {by}, {draw.some(MEASURES)} from core.people where person_id between {first} and {last} "
-        f"and age > $1 group by {by} order by {by} limit {draw.limit()}"
-    )
-    return text, [age]
-
-
-def namesakes(draw: Draw) -> Payload:
-    """Join two ranges of persons by their names."""
-    (first, last), other = draw.span(), draw.key()
-    text = (
-        f"select a.{(by := draw.chance.choice(('country', 'age', 'state')))}, count(*), min(b.person_id) "
-        "from core.people as a inner join core.people as b on a.name = b.name and a.city = b.city "
-        "where a.person_id between $1 and $2 and b.person_id between $3 and $4 and a.person_id <> b.person_id "
-        f"group by a.{by} order by a.{by}"
-    )
-    return text, [first, last, other, other + RANGE_KEYS // 4]
-
-
-def shares(draw: Draw) -> Payload:
-    """Compare a range of persons with the mart of places."""
-    first, last = draw.span()
-    text = (
-        f"select b.country, b.state, b.person_count, {draw.some(MEASURES)} from core.people as p "
-        "inner join (select country as c, state as s, person_count, country, state from marts.people_by_place) as b "
-        f"on p.country = b.c and p.state = b.s where p.person_id between {first} and {last} "
-        f"group by b.country, b.state, b.person_count order by b.country, b.state limit {draw.limit()}"
-    )
-    return text, []
-
-
-def ranks(draw: Draw) -> Payload:
-    """Rank the ages of a range of persons by place."""
-    by, (first, last), most = draw.chance.choice(("country", "state", "city")), draw.span(), draw.chance.randint(1, 5)
-    text = (
-        f"select {by}, age, persons from (select {by}, age, count(*) as persons, row_number() over (partition by {by} "
-        f"order by count(*) desc, age) as place from core.people where person_id between {first} and {last} "
-        f"group by {by}, age) as ranked where place <= $1 order by {by}, place limit {draw.limit()}"
-    )
-    return text, [most]
-
-
-def scan(draw: Draw) -> Payload:
-    """Group all persons."""
-    by, age = draw.chance.choice(GROUPINGS), draw.chance.randint(20, 60)
-    text = (
-        f"select {by}, count(*), {draw.some(('sum(age)', 'min(person_id)', 'max(age)'))} from core.people "
-        f"where age > $1 and person_id % {draw.chance.randint(2, 9)} = 0 group by {by} order by {by}"
-    )
-    return text, [age]
-
-
-def person(draw: Draw) -> Payload:
-    """Look one person up."""
-    columns = draw.some(("name", "age", "city", "state", "country", "is_married"), 1, 6)
-    return f"select person_id, {columns} from core.people where person_id = $1", [draw.key()]
-
-
-def neighbours(draw: Draw) -> Payload:
-    """Look a few persons up, and how many are older."""
-    first = draw.key()
-    text = (
-        "select p.person_id, p.name, o.older_count from core.people as p inner join marts.people_older_than as o "
-        f"using (age) where p.person_id between $1 and $2 order by p.person_id limit {draw.chance.randint(1, 9)}"
-    )
-    return text, [first, first + draw.chance.randint(0, 20)]
-
-
-def sales(draw: Draw) -> Payload:
-    """Group a range of sales."""
-    by, (first, last) = draw.chance.choice(("branch_id", "payment_status", "removed")), draw.span()
-    text = (
-        f"select {by}, count(*), sum(total_value), count(distinct member_id) from core.gym_sales "
-        f"where sale_id between {first} and {last} and total_value > $1 group by {by} order by {by}"
-    )
-    return text, [draw.chance.randint(0, 100)]
-
-
-def trades(draw: Draw) -> Payload:
-    """Group a range of the shop's trades."""
-    by, (first, last) = draw.chance.choice(("item_sku", "item_id", "qty_change")), draw.span()
-    text = (
-        f"select {by}, count(*), sum(qty_change), sum(credit_change), count(distinct customer_id) "
-        f"from core.shop_items_ledger where entry_id between {first} and {last} and customer_id <> $1 "
-        f"group by {by} order by {by}"
-    )
-    return text, [draw.chance.randint(0, 1000)]
-
-
-PEOPLE = "core.people"
 TEMPLATES = (
-    Template("bound", (PEOPLE,), "person_id", groups),
-    Template("bound", (PEOPLE,), "person_id", namesakes),
-    Template("bound", (PEOPLE, "marts.people_by_place"), "person_id", shares),
-    Template("bound", (PEOPLE,), "person_id", ranks),
-    Template("bound", ("core.gym_sales",), "sale_id", sales),
-    Template("bound", ("core.shop_items_ledger",), "entry_id", trades),
-    Template("scans", (PEOPLE,), "person_id", scan),
-    Template("lookups", (PEOPLE,), "person_id", person),
-    Template("lookups", (PEOPLE, "marts.people_older_than"), "person_id", neighbours),
+    Template(
+        "bound",
+        "select {by}, {measures} from core.people where person_id between {first} and {last} and age > $1 "
+        "group by {by} order by {by} limit {limit}",
+        ("age",),
+    ),
+    Template(
+        "bound",
+        "select a.{place}, count(*), min(b.person_id) from core.people as a "
+        "inner join core.people as b on a.name = b.name and a.city = b.city "
+        "where a.person_id between $1 and $2 and b.person_id between $3 and $4 and a.person_id <> b.person_id "
+        "group by a.{place} order by a.{place}",
+        ("first", "last", "key", "far"),
+    ),
+    Template(
+        "bound",
+        "select b.country, b.state, b.person_count, {measures} from core.people as p "
+        "inner join (select country as c, state as s, person_count, country, state from marts.people_by_place) as b "
+        "on p.country = b.c and p.state = b.s where p.person_id between {first} and {last} "
+        "group by b.country, b.state, b.person_count order by b.country, b.state limit {limit}",
+        tables=(PEOPLE, "marts.people_by_place"),
+    ),
+    Template(
+        "bound",
+        "select {place}, age, persons from (select {place}, age, count(*) as persons, row_number() over "
+        "(partition by {place} order by count(*) desc, age) as place from core.people "
+        "where person_id between {first} and {last} group by {place}, age) as ranked "
+        "where place <= $1 order by {place}, place limit {limit}",
+        ("small",),
+    ),
+    Template(
+        "bound",
+        "select {sale}, count(*), sum(total_value), count(distinct member_id) from core.gym_sales "
+        "where sale_id between {first} and {last} and total_value > $1 group by {sale} order by {sale}",
+        ("age",),
+        (SALES,),
+        "sale_id",
+    ),
+    Template(
+        "bound",
+        "select {trade}, count(*), sum(qty_change), sum(credit_change), count(distinct customer_id) "
+        "from core.shop_items_ledger where entry_id between {first} and {last} and customer_id <> $1 "
+        "group by {trade} order by {trade}",
+        ("large",),
+        (TRADES,),
+        "entry_id",
+    ),
+    Template(
+        "scans",
+        "select {by}, count(*), sum(age), max(age) from core.people where age > $1 and person_id % {small} = 0 "
+        "group by {by} order by {by} limit {limit}",
+        ("age",),
+    ),
+    Template("lookups", "select person_id, name, {columns} from core.people where person_id = $1", ("key",)),
+    Template(
+        "lookups",
+        "select p.person_id, p.name, o.older_count from core.people as p inner join marts.people_older_than as o "
+        "using (age) where p.person_id between $1 and $2 order by p.person_id limit {limit}",
+        ("key", "near"),
+        (PEOPLE, "marts.people_older_than"),
+    ),
+    Template(
+        "function",
+        "select name, {columns} from core.people where person_id between $1 and $2 order by person_id",
+        ("first", "middle"),
+    ),
 )
 
 
+def common_words(result: QueryResult) -> list[tuple[str, int]]:
+    """Count the words of the first column and return the ten most common: work in Python on a result's rows."""
+    counts = Counter(word for name, *_ in result.rows for word in re.findall(r"\w+", name.casefold()))
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
+
+
 def different_payloads(connection: psycopg.Connection, kind: str, count: int, seed: int) -> list[Payload]:
-    """Return `count` payloads of one kind, no two of them equal; ProjectError where no table is there to ask."""
+    """Return `count` payloads of one kind, no two of them equal; ProjectError where no table is there to read."""
     chance = random.Random(f"{seed} {kind}")  # noqa: S311 - not a secret
-    keys = ((template, _keys(connection, template)) for template in TEMPLATES if template.kind == kind)
-    draws = [(template, Draw(chance, *some)) for template, some in keys if some]
-    if not draws:
-        raise ProjectError("Nothing to ask: core.people is not there, or is empty. Load, then run `dbt build`.")
+    templates = [template for template in TEMPLATES if template.kind == kind]
+    keyed = [(template, keys) for template in templates if (keys := _keys(connection, template))]
+    if not keyed:
+        raise ProjectError("Nothing to read: core.people is not there, or is empty. Load, then run `dbt build`.")
     found: dict[str, Payload] = {}
     for attempt in range(100 * count):
-        template, draw = draws[attempt % len(draws)]
-        payload = template.write(draw)
+        template, keys = keyed[attempt % len(keyed)]
+        payload = template.draw(chance, *keys)
         found[repr(payload)] = payload
         if len(found) == count:
             return list(found.values())

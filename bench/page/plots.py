@@ -26,7 +26,7 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A bar: its name, length and label, whether it is this project's way, and the range that single runs spread."""
+    """A bar: its name, length and label, whether it is this project's, and the range of single runs."""
 
     name: str
     value: float
@@ -38,11 +38,11 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A point of a named series: its place on both axes (x may be a name), and its label."""
+    """A point of a named series: its place on both axes, and its label."""
 
     series: str
     x: float
-    y: float | str
+    y: float
     text: str = ""
 
 
@@ -56,16 +56,10 @@ class Cell:
     kind: str
 
 
-def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear", reference: float | None = None) -> str:
-    """Draw horizontal bars, this project's in its own colour; `reference` is a line across them."""
+def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
+    """Draw horizontal bars, this project's in its own colour."""
     chart = alt.Chart(_values(bars))
-    low, high = _domain([(bar.name, bar.high or bar.value, bar.text) for bar in bars], scale)
-    x = alt.X(
-        "value:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
+    x, low = _x("value", axis, [(bar.name, bar.high or bar.value, bar.text) for bar in bars], scale)
     y = alt.Y("name:N", title=None, sort=None)
     color = alt.condition("datum.is_ours", alt.value(OURS), alt.value(OTHERS))
     layers: list[Any] = [
@@ -83,49 +77,7 @@ def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear", reference: 
             .mark_rule(strokeWidth=1.5, color=TEXT)
             .encode(x="low:Q", x2="high:Q", y=y)
         )
-    if reference is not None:
-        layers.append(_rule(reference, "x"))
     return _svg(alt.layer(*layers).properties(height=AXIS + BAR * len({bar.name for bar in bars})))
-
-
-def grouped_bars(points: Sequence[Point], *, axis: str, colors: Sequence[str], scale: Scale = "linear") -> str:
-    """Draw for each y a bar a series, in the series' order of appearance."""
-    names = list(dict.fromkeys(point.series for point in points))
-    chart = alt.Chart(_values(points))
-    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
-    y = alt.Y("y:N", title=None, sort=None, scale=alt.Scale(paddingInner=0.25))
-    x = alt.X(
-        "x:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
-    offset = alt.YOffset("series:N", sort=names)
-    bar = chart.mark_bar(cornerRadiusEnd=2).encode(
-        x=x, x2=alt.datum(low), y=y, yOffset=offset, color=_series_color(names, colors)
-    )
-    label = chart.mark_text(align="left", dx=6).encode(x="x:Q", y=y, yOffset=offset, text="text:N")
-    count = len({point.y for point in points})
-    return _svg(alt.layer(bar, label).properties(height=AXIS + LEGEND + count * (20 * len(names) + 8)))
-
-
-def dots(points: Sequence[Point], *, axis: str, scale: Scale = "log") -> str:
-    """Draw for each y a dot a series, joined by a line from the least to the greatest."""
-    names = list(dict.fromkeys(point.series for point in points))
-    chart = alt.Chart(_values(points))
-    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
-    x = alt.X(
-        "x:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
-    y = alt.Y("y:N", title=None, sort=None)
-    span = chart.mark_rule(strokeWidth=2, color=GRID).encode(x=alt.X("min(x):Q"), x2="max(x):Q", y=y)
-    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=_series_color(names))
-    label = chart.mark_text(align="left", dx=10).encode(x="x:Q", y=y, text="text:N")
-    count = len({point.y for point in points})
-    return _svg(alt.layer(span, dot, label).properties(height=AXIS + LEGEND + 44 * count))
 
 
 def lines(
@@ -145,7 +97,7 @@ def lines(
         chart.mark_text(dy=-13).encode(x="x:Q", y="y:Q", text="text:N"),
     ]
     if reference is not None:
-        layers.append(_rule(reference, "y"))
+        layers.append(alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(y=alt.datum(reference)))
     return _svg(alt.layer(*layers).properties(height=LINES))
 
 
@@ -172,10 +124,6 @@ def _values(items: Sequence[Bar] | Sequence[Point] | Sequence[Cell]) -> alt.Inli
     return alt.InlineData(values=[asdict(item) for item in items])
 
 
-def _rule(at: float, channel: Literal["x", "y"]) -> Any:
-    return alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(**{channel: alt.datum(at)})
-
-
 def _series_color(names: Sequence[str], colors: Sequence[str] = SERIES) -> alt.Color:
     """Colour by series; the legend is left out where there is but one."""
     legend = alt.Legend(title=None, orient="top", symbolType="circle") if len(names) > 1 else None
@@ -191,6 +139,13 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
         return alt.Axis(labelExpr=expression, tickCount=6)
     powers = [10.0**exponent for exponent in range(floor(log10(low) + 0.5), floor(log10(high)) + 1)]
     return alt.Axis(labelExpr=expression, values=powers)
+
+
+def _x(field: str, title: str, marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[alt.X, float]:
+    """Return the horizontal axis of labelled marks (name, value, label), and where it begins."""
+    low, high = _domain(marks, scale)
+    domain = alt.Scale(type=scale, domain=[low, high], nice=False)
+    return alt.X(f"{field}:Q", title=title, scale=domain, axis=_number_axis(low, high, scale)), low
 
 
 def _domain(marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[float, float]:

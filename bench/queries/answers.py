@@ -5,15 +5,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby, zip_longest
+from pathlib import Path
 from typing import Any
 
+import click
+
 from bench.errors import AnswersDiffer, ProjectError
-from bench.queries.benchmarks import Arguments, Benchmark
+from bench.event_loop import run_async
+from bench.queries.benchmarks import Arguments, Benchmark, choose, compile_benchmarks
 from bench.queries.drivers import Session
-from bench.queries.worker import Run, ask, open_sessions
+from bench.queries.run import Run
+from bench.queries.worker import fetch, open_sessions
+from loaders.connection import connect
 
 Answer = list[tuple[Any, ...]]
 SHOWN_CHARACTERS = 300
+
+
+def checked_benchmarks(names: Sequence[str], run: Run) -> list[Benchmark]:
+    """Compile the project here, choose benchmarks by name, and check that all layers of their questions agree."""
+    connect(run.address).close()  # a server that is down is told in one line, before dbt starts
+    known = compile_benchmarks(Path.cwd(), run.address)
+    chosen = choose(known, names)
+    questions = {one.question for one in chosen}
+    compared = run_async(check_answers([one for one in known if one.question in questions], run))
+    click.echo(f"answers compared between layers: {compared}, all equal", err=True)
+    return chosen
 
 
 async def check_answers(benchmarks: Sequence[Benchmark], run: Run) -> int:
@@ -65,14 +82,14 @@ async def _answers(benchmark: Benchmark, run: Run) -> dict[Arguments, Answer]:
     every = benchmark.every_argument(run.seed)
     answers: dict[Arguments, Answer] = {}
 
-    async def ask_some(session: Session, some: Sequence[Arguments]) -> None:
+    async def fetch_some(session: Session, some: Sequence[Arguments]) -> None:
         for arguments in some:
-            answers[arguments] = await ask(session, benchmark, arguments)
+            answers[arguments] = await fetch(session, benchmark, arguments)
 
-    # Whatever is measured: asyncpg asks in parallel on one event loop.
+    # Whatever is measured: asyncpg runs queries in parallel on one event loop.
     asking = replace(run, driver="asyncpg")
     async with open_sessions([benchmark], asking, min(run.connections, len(every))) as sessions:
-        await asyncio.gather(*(ask_some(one, every[at :: len(sessions)]) for at, one in enumerate(sessions)))
+        await asyncio.gather(*(fetch_some(one, every[at :: len(sessions)]) for at, one in enumerate(sessions)))
     return answers
 
 

@@ -5,15 +5,14 @@ import json
 import math
 import os
 import random
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import ProjectError, UnknownQuery
+from bench.programs import dbt_program
 from loaders.connection import Address
 
 PARAMETER_TYPES = ("integer", "bigint", "text")
@@ -66,7 +65,7 @@ def compile_benchmarks(project: Path, address: Address) -> list[Benchmark]:
     )
     if ended.returncode != 0:
         said = " ".join((ended.stdout + ended.stderr).split())
-        raise ProjectError(f"dbt compile failed: {said[-600:]} Mend the project until `dbt compile` passes.")
+        raise ProjectError(f"dbt compile failed: {said[-600:]} Fix the project until `dbt compile` passes.")
     manifest = json.loads((target / "manifest.json").read_text())
     return read_benchmarks(manifest)
 
@@ -87,14 +86,6 @@ def choose(benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchm
             listed = ", ".join(sorted(known)) or "none: no analysis declares config.meta.benchmark"
             raise UnknownQuery(f"No benchmark query is named {name!r}. Known: {listed}.")
     return [one for one in benchmarks if not names or one.name in names]
-
-
-def dbt_program() -> str:
-    """Return the dbt of this Python's environment, or else of PATH."""
-    beside = Path(sys.executable).with_name("dbt")
-    if found := shutil.which(beside) or shutil.which("dbt"):
-        return found
-    raise ProjectError("dbt is not installed here: install requirements.lock, or run `make demo` once.")
 
 
 def _depth(layer: str) -> int:

@@ -1,15 +1,13 @@
-"""Prepared queries on one connection, by asyncpg, psycopg, libpq or DuckDB."""
+"""Prepared queries on one connection, by asyncpg, psycopg or libpq."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import duckdb
 import psycopg
 from psycopg.types.numeric import Int4, Int8
 
-from bench.duckdb_copy import copied_tables
 from bench.errors import QueryFailed
 from bench.queries.benchmarks import Argument, Arguments, Benchmark
 from bench.queries.libpq import LibpqConnection, Reply
@@ -19,34 +17,32 @@ from loaders.errors import ServerError
 APPLICATION_NAME = "ingot bench"
 CONNECT_SECONDS = 10
 # What a query, a broken connection or a server that goes away raises, by any driver (TimeoutError is an OSError).
-QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, duckdb.Error, OSError)
+QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError)
 PSYCOPG_TYPES: dict[str, Callable[[Any], Any]] = {"integer": Int4, "bigint": Int8, "text": str}
 
-Ask = Callable[..., Awaitable[Any]]
+Fetch = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True)
 class Session:
-    """A connection that has prepared queries: `asks` has a function a query, which runs it and returns all its rows.
+    """A connection that has prepared queries: `fetch` has a function a query, which runs it and returns all its rows.
 
-    `ask_many` sends several at once: the number of each query and its arguments, in the order of their replies.
+    `fetch_many` sends several at once: the number of each query and its arguments, in the order of their replies.
     """
 
-    asks: Sequence[Ask]
+    fetch: Sequence[Fetch]
     is_closed: Callable[[], bool]
     close: Callable[[], Awaitable[None]]
-    ask_many: Callable[[Sequence[tuple[int, Arguments]]], list[Reply]] | None = None
+    fetch_many: Callable[[Sequence[tuple[int, Arguments]]], list[Reply]] | None = None
 
 
 @dataclass(frozen=True)
 class Driver:
-    """A way to ask: how to open a session, and whether its calls block, so that each connection needs a thread."""
+    """How to open a session, and whether its calls block, so that each connection needs a thread."""
 
     open: Callable[[Address, Sequence[Benchmark]], Awaitable[Session]]
     blocks: bool = False
     is_pipelined: bool = False
-    # Whether connections share what they read within the process, so that a second process would copy it again.
-    is_in_process: bool = False
 
 
 async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
@@ -65,17 +61,7 @@ async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
     except BaseException:
         connection.terminate()
         raise
-    # What statement.fetch calls, without the checks around it: 10 to 15 % of the client's time a query. asyncpg is
-    # pinned to a minor version for this. No limit on rows: a query with one gets no parallel workers.
-    execute = connection._protocol.bind_execute
-
-    def asking(statement: Any) -> Ask:
-        def ask(*arguments: Argument) -> Awaitable[Any]:
-            return execute(statement._state, arguments, "", 0, False, None)  # type: ignore[no-any-return]
-
-        return ask
-
-    return Session([asking(one) for one in statements], connection.is_closed, connection.close)
+    return Session([one.fetch for one in statements], connection.is_closed, connection.close)
 
 
 async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
@@ -90,18 +76,18 @@ async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
     )
     cursor = connection.cursor()
 
-    def asking(benchmark: Benchmark) -> Ask:
+    def fetching(benchmark: Benchmark) -> Fetch:
         sql = benchmark.sql.encode()
         # psycopg types an integer by its size; one declared type means one prepared statement.
         types = [PSYCOPG_TYPES[parameter.type] for parameter in benchmark.parameters]
 
-        async def ask(*arguments: Argument) -> Any:
+        async def fetch(*arguments: Argument) -> Any:
             await cursor.execute(sql, [type_(value) for type_, value in zip(types, arguments, strict=True)])
             return await cursor.fetchall()
 
-        return ask
+        return fetch
 
-    return Session([asking(one) for one in benchmarks], lambda: connection.closed, connection.close)
+    return Session([fetching(one) for one in benchmarks], lambda: connection.closed, connection.close)
 
 
 async def open_libpq(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
@@ -115,33 +101,17 @@ async def open_libpq(address: Address, benchmarks: Sequence[Benchmark]) -> Sessi
         connection.close()
         raise
 
-    def asking(number: int) -> Ask:
-        async def ask(*arguments: Argument) -> Any:
+    def fetching(number: int) -> Fetch:
+        async def fetch(*arguments: Argument) -> Any:
             return libpq.execute(number, arguments)
 
-        return ask
+        return fetch
 
     async def close() -> None:
         connection.close()
 
-    asks = [asking(number) for number in range(len(benchmarks))]
-    return Session(asks, lambda: connection.closed, close, libpq.execute_many)
-
-
-async def open_duckdb(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
-    """Open a cursor on this process's copy, in memory, of what the queries read."""
-    cursor = copied_tables(address, benchmarks)
-
-    def asking(sql: str) -> Ask:
-        async def ask(*arguments: Argument) -> Any:
-            return cursor.execute(sql, arguments).fetchall()
-
-        return ask
-
-    async def close() -> None:
-        cursor.close()
-
-    return Session([asking(one.sql) for one in benchmarks], lambda: False, close)
+    fetch = [fetching(number) for number in range(len(benchmarks))]
+    return Session(fetch, lambda: connection.closed, close, libpq.execute_many)
 
 
 DRIVERS = {
@@ -149,7 +119,6 @@ DRIVERS = {
     "psycopg": Driver(open_psycopg),
     "libpq": Driver(open_libpq, blocks=True),
     "psycopg-pipeline": Driver(open_libpq, blocks=True, is_pipelined=True),
-    "duckdb": Driver(open_duckdb, blocks=True, is_in_process=True),
 }
 
 
@@ -158,7 +127,7 @@ async def open_session(driver: str, address: Address, benchmarks: Sequence[Bench
     names = ", ".join(one.name for one in benchmarks)
     try:
         return await DRIVERS[driver].open(address, benchmarks)
-    except (asyncpg.SyntaxOrAccessError, psycopg.ProgrammingError, duckdb.Error) as error:
+    except (asyncpg.SyntaxOrAccessError, psycopg.ProgrammingError) as error:
         raise QueryFailed(
             f"{names} cannot be prepared: {sentence(error)} Build what it reads with `dbt build`."
         ) from error

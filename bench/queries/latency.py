@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import accumulate, chain, pairwise, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 
 from hdrh.histogram import HdrHistogram
 
@@ -26,14 +26,14 @@ PERCENTILES = (50, 75, 90, 95, 99, 99.9, 99.99)
 
 
 @dataclass
-class Tally:
-    """What one worker saw of one query: a latency in ns an answer, how many failed, and the first failure's words."""
+class WorkerResult:
+    """What one worker saw of one query: latency and time of each answer in ns, how many failed, the first failure."""
 
+    began_ns: int = 0
     latencies: "array[int]" = field(default_factory=lambda: array("q"))
+    answered: "array[int]" = field(default_factory=lambda: array("q"))
     errors: int = 0
     first_error: str | None = None
-    # How many were answered when each full second since the start had passed.
-    answered_at_second: list[int] = field(default_factory=list)
 
     def fail(self, words: str) -> None:
         """Count a query that failed."""
@@ -43,7 +43,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Counts:
-    """Tallies packed to travel between processes: an encoded histogram, the extremes, answers a full second."""
+    """Workers' results packed to travel between processes: a histogram, the extremes, answers a second."""
 
     histogram: bytes
     done: int = 0
@@ -54,7 +54,7 @@ class Counts:
     first_error: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """A run of all workers: queries answered, measured seconds, latencies in ms (None where nothing was answered).
 
@@ -93,29 +93,20 @@ def slices(sizes: Iterable[int]) -> list[range]:
     return [range(start, end) for start, end in pairwise([0, *ends])]
 
 
-def mark_seconds(tallies: Iterable[Tally], now_ns: int, mark_ns: int) -> int:
-    """Note the answers so far at every full second up to now; return when the next one is over."""
-    while now_ns >= mark_ns:
-        for tally in tallies:
-            tally.answered_at_second.append(len(tally.latencies))
-        mark_ns += NS_PER_SECOND
-    return mark_ns
-
-
-def pack(tallies: Sequence[Tally]) -> Counts:
-    """Merge tallies of one query into one histogram, encoded."""
+def pack(results: Sequence[WorkerResult]) -> Counts:
+    """Merge workers' results of one query into one histogram, encoded."""
     histogram = _new_histogram()
-    merged = Counter(value // HISTOGRAM_UNIT_NS for tally in tallies for value in tally.latencies)
+    merged = Counter(value // HISTOGRAM_UNIT_NS for result in results for value in result.latencies)
     for value, count in merged.items():
         histogram.record_value(min(value, HISTOGRAM_LONGEST), count)
     return Counts(
         histogram.encode(),
         merged.total(),
-        sum(sum(tally.latencies) for tally in tallies),
-        max((max(tally.latencies) for tally in tallies if tally.latencies), default=0),
-        add_series(_answers_a_second(tally) for tally in tallies),
-        sum(tally.errors for tally in tallies),
-        next((tally.first_error for tally in tallies if tally.first_error is not None), None),
+        sum(sum(result.latencies) for result in results),
+        max((max(result.latencies) for result in results if result.latencies), default=0),
+        add_series(_answers_a_second(result) for result in results),
+        sum(result.errors for result in results),
+        next((result.first_error for result in results if result.first_error is not None), None),
     )
 
 
@@ -164,11 +155,10 @@ def add_series(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
     return tuple(map(sum, zip_longest(*series, fillvalue=0)))
 
 
-def _answers_a_second(tally: Tally) -> list[int]:
+def _answers_a_second(result: WorkerResult) -> list[int]:
     """Return the answers of each second, the last one begun included."""
-    return [
-        later - earlier for earlier, later in pairwise(chain([0], tally.answered_at_second, [len(tally.latencies)]))
-    ]
+    counts = Counter((answered - result.began_ns) // NS_PER_SECOND for answered in result.answered)
+    return [counts[second] for second in range(max(counts, default=-1) + 1)]
 
 
 def _new_histogram() -> HdrHistogram:

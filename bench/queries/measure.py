@@ -4,7 +4,6 @@ One process is bound to one core, and a key lookup keeps it busy: on two cores, 
 many a second as one.
 """
 
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,24 +13,29 @@ from multiprocessing.context import SpawnProcess
 from threading import BrokenBarrierError
 from typing import Any
 
-from bench.errors import ToolError
+from bench.errors import QueryFailed, ToolError
 from bench.queries.arrivals import scheduled
 from bench.queries.benchmarks import Benchmark
-from bench.queries.drivers import DRIVERS
 from bench.queries.latency import NS_PER_SECOND, Summary, shares, slices, summarise
-from bench.queries.process import Crew, Part, run_crew
-from bench.queries.worker import Mix, Run
+from bench.queries.process import Process, ProcessResult, run_process
+from bench.queries.run import Mix, Run
 
 TOTAL = "total"
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, kw_only=True)
+class Row(Summary):
     """One measured row: the query, how many were asked for (None: as many as the time allows), and what came out."""
 
-    benchmark: Benchmark
-    count: int | None
-    summary: Summary
+    query: str
+    question: str
+    layer: str
+    n: int | None
+
+    @property
+    def title(self) -> str:
+        """The query and how many were asked for."""
+        return self.query if self.n is None else f"{self.query}, n = {self.n:,}"
 
 
 def measure(benchmark: Benchmark, counts: Sequence[int | None], run: Run) -> list[Row]:
@@ -42,50 +46,53 @@ def measure(benchmark: Benchmark, counts: Sequence[int | None], run: Run) -> lis
 def measure_mix(mix: Mix, counts: Sequence[int | None], run: Run) -> list[Row]:
     """Time a mix: for each count a row a query and, where there are several queries, one of all together."""
     spawn = get_context("spawn")
-    shared = slices(shares(run.connections, processes(run)))
-    crews = [Crew(mix, counts, run, workers, number, len(shared)) for number, workers in enumerate(shared)]
-    barrier = spawn.Barrier(sum(len(crew.lanes) for crew in crews))
-    members: list[SpawnProcess] = []
+    shared = slices(shares(run.connections, run.process_count))
+    processes = [Process(mix, counts, run, workers, number, len(shared)) for number, workers in enumerate(shared)]
+    barrier = spawn.Barrier(sum(len(process.loops) for process in processes))
+    children: list[SpawnProcess] = []
     inboxes: list[Connection[Any, Any]] = []
     try:
-        for crew in crews:
+        for process in processes:
             inbox, outbox = spawn.Pipe(duplex=False)
-            member = spawn.Process(target=run_crew, args=(outbox, barrier, crew), daemon=True)
-            _start_without_interrupts(member)
+            child = spawn.Process(target=run_process, args=(outbox, barrier, process), daemon=True)
+            _start_without_interrupts(child)
             outbox.close()  # the process holds the only other end, so that its death is seen
-            members.append(member)
+            children.append(child)
             inboxes.append(inbox)
-        crew_parts = _collect(inboxes)
+        results = _collect(inboxes)
     finally:
-        for member in members:
-            member.terminate()
-            member.join()
+        for child in children:
+            child.terminate()
+            child.join()
         for inbox in inboxes:
             inbox.close()
     rows = []
-    for count, parts in zip(counts, zip(*crew_parts, strict=True), strict=True):
+    for count, parts in zip(counts, zip(*results, strict=True), strict=True):
         rows += _rows(mix, count, run, parts)
     return rows
 
 
-def processes(run: Run) -> int:
-    """Return the number of processes: as asked for or one a core, with at least one connection each."""
-    if DRIVERS[run.driver].is_in_process:
-        return 1
-    return min(run.connections, run.processes or os.cpu_count() or 1)
+def check_errors(rows: Sequence[Row]) -> None:
+    """Raise QueryFailed if any measured query failed, with the first failure's words."""
+    failed = [row for row in rows if row.errors]
+    if failed:
+        raise QueryFailed(
+            f"{sum(row.errors for row in failed):,} queries failed, first in {failed[0].query}: "
+            f"{failed[0].first_error} The rates count answered queries only; look into the server's log."
+        )
 
 
-def _start_without_interrupts(member: SpawnProcess) -> None:
+def _start_without_interrupts(child: SpawnProcess) -> None:
     """Start a process that never sees Ctrl-C, which a terminal sends to all: this one ends the others."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        member.start()
+        child.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[Part]]:
-    """Receive each process's parts; raise the first failure that is not merely the end of another one's."""
+def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[ProcessResult]]:
+    """Receive each process's results; raise the first failure that is not merely the end of another one's."""
     waiting, received = list(inboxes), []
     while waiting:
         for inbox in wait(waiting):
@@ -107,7 +114,7 @@ def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[Part]]:
     return received
 
 
-def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[Part]) -> list[Row]:
+def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[ProcessResult]) -> list[Row]:
     """Merge the parts of one count, from the first process's start to the last one's end."""
     seconds = (max(part.ended_ns for part in parts) - min(part.began_ns for part in parts)) / NS_PER_SECOND
     by_query = list(zip(*(part.counts for part in parts), strict=True))
@@ -120,6 +127,11 @@ def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[Part]) -> list[
         unsent=None if run.rate is None else scheduled(run.rate, run.seconds, count) - sent,
     )
     if len(mix.benchmarks) == 1:
-        return [Row(mix.benchmarks[0], count, whole)]
-    each = [Row(one, None, summarise(some, seconds)) for one, some in zip(mix.benchmarks, by_query[:-1], strict=True)]
-    return [*each, Row(Benchmark(TOTAL, "mix", "mix", "", ()), count, whole)]
+        return [_row(mix.benchmarks[0], count, whole)]
+    each = zip(mix.benchmarks, by_query[:-1], strict=True)
+    rows = [_row(benchmark, None, summarise(some, seconds)) for benchmark, some in each]
+    return [*rows, _row(Benchmark(TOTAL, "mix", "mix", "", ()), count, whole)]
+
+
+def _row(benchmark: Benchmark, count: int | None, summary: Summary) -> Row:
+    return Row(query=benchmark.name, question=benchmark.question, layer=benchmark.layer, n=count, **vars(summary))

@@ -1,25 +1,23 @@
-"""Run benchmarks' SQL by PostgreSQL's own pgbench beside the harness, in turns, and compare their rates."""
+"""Run benchmarks' SQL by PostgreSQL's own pgbench, alternating with the harness, and compare their rates."""
 
 import itertools
 import math
 import os
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.comparison import Spread, paired_ratio
 from bench.errors import ToolError
+from bench.programs import server_program
 from bench.queries.benchmarks import Argument, Benchmark
-from bench.queries.drivers import DRIVERS
-from bench.queries.measure import measure_mix, processes
-from bench.queries.worker import Mix, Run
+from bench.queries.measure import measure_mix
+from bench.queries.run import Mix, Run
 from loaders.connection import Address
-from loaders.server import LocalServer
 
 ROUNDS = 3
 MOST_SCRIPTS = 128  # pgbench's own limit
@@ -29,7 +27,7 @@ LATENCY = re.compile(r"^latency average = ([\d.]+) ms", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Turn:
+class ClientRun:
     """What one run of either program showed: queries a second, mean latency, its own processor time a query."""
 
     qps: float
@@ -38,27 +36,18 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The turns of both, one a round, for one query or mix and number of connections."""
+class PgbenchComparison:
+    """The runs of both, one a round, for one query or mix; the ratio of rates is the harness's to pgbench's."""
 
-    name: str
-    harness: tuple[Turn, ...]
-    pgbench: tuple[Turn, ...]
+    query: str
+    harness: tuple[ClientRun, ...]
+    pgbench: tuple[ClientRun, ...]
+    ratio: Spread
 
-    @property
-    def ratio(self) -> float:
-        """The harness's median rate in units of pgbench's."""
-        return statistics.median(self.harness_qps) / statistics.median(self.pgbench_qps)
-
-    @property
-    def harness_qps(self) -> list[float]:
-        """The harness's rates, one a round."""
-        return [turn.qps for turn in self.harness]
-
-    @property
-    def pgbench_qps(self) -> list[float]:
-        """The rates of pgbench, one a round."""
-        return [turn.qps for turn in self.pgbench]
+    def medians(self, figure: str) -> tuple[float, float]:
+        """Return the medians of a figure: the harness's, pgbench's."""
+        ours, theirs = ([getattr(one, figure) for one in some] for some in (self.harness, self.pgbench))
+        return statistics.median(ours), statistics.median(theirs)
 
 
 @dataclass(frozen=True)
@@ -70,44 +59,33 @@ class Script:
     variables: dict[str, str]
 
 
-def medians(turns: Sequence[Turn]) -> Turn:
-    """Return the median of each figure."""
-    return Turn(
-        statistics.median(turn.qps for turn in turns),
-        statistics.median(turn.mean_ms for turn in turns),
-        statistics.median(turn.overhead_us for turn in turns),
-    )
-
-
-def compare(mix: Mix, run: Run, *, rounds: int = ROUNDS) -> Comparison:
-    """Run harness and pgbench in turns for run.seconds each; machines are noisy, so only alternating runs compare."""
-    if DRIVERS[run.driver].is_in_process:
-        raise ToolError(f"pgbench asks PostgreSQL, not {run.driver}: leave --pgbench out, or take another --driver.")
+def compare(mix: Mix, run: Run, *, rounds: int = ROUNDS) -> PgbenchComparison:
+    """Run harness and pgbench alternating, for run.seconds each; machines drift, so only runs of a round compare."""
     program = pgbench_program(run.address)
     harness, pgbench = [], []
     for _ in range(rounds):
-        whole = measure_mix(mix, [None], run)[-1].summary
+        whole = measure_mix(mix, [None], run)[-1]
         if whole.errors or whole.mean_ms is None or whole.overhead_us is None:
             raise ToolError(
                 f"{mix.name}: {whole.errors} queries failed, first: {whole.first_error} "
-                "Rates with errors do not compare; mend the query or the server, then try again."
+                "Rates with errors do not compare; fix the query or the server, then try again."
             )
-        harness.append(Turn(whole.qps, whole.mean_ms, whole.overhead_us))
-        pgbench.append(pgbench_turn(program, mix, run))
-    return Comparison(mix.name, tuple(harness), tuple(pgbench))
+        harness.append(ClientRun(whole.qps, whole.mean_ms, whole.overhead_us))
+        pgbench.append(run_pgbench(program, mix, run))
+    ratio = paired_ratio([one.qps for one in harness], [one.qps for one in pgbench])
+    return PgbenchComparison(mix.name, tuple(harness), tuple(pgbench), ratio)
 
 
-def pgbench_turn(program: Path, mix: Mix, run: Run) -> Turn:
+def run_pgbench(program: Path, mix: Mix, run: Run) -> ClientRun:
     """Run pgbench once; its queries a second are without the time to connect."""
-    batch = run.pipeline if DRIVERS[run.driver].is_pipelined else 1
     with tempfile.TemporaryDirectory(prefix="ingot-") as folder:
         command = [
             str(program), "--no-vacuum", "--protocol=prepared", f"--client={run.connections}",
-            f"--jobs={processes(run)}", f"--time={max(1, round(run.seconds))}", f"--random-seed={run.seed}",
+            f"--jobs={run.process_count}", f"--time={max(1, round(run.seconds))}", f"--random-seed={run.seed}",
         ]  # fmt: skip
         if run.rate is not None:
-            command.append(f"--rate={run.rate / batch}")
-        for number, script in enumerate(scripts_of(mix, batch)):
+            command.append(f"--rate={run.rate / run.batch}")
+        for number, script in enumerate(scripts_of(mix, run.batch)):
             path = Path(folder, f"{number}.sql")
             path.write_text(script.text)
             command += [f"--define={name}={value}" for name, value in script.variables.items()]
@@ -123,8 +101,8 @@ def pgbench_turn(program: Path, mix: Mix, run: Run) -> Turn:
         raise ToolError(
             f"{program} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
         )
-    qps = float(rate[1]) * batch
-    return Turn(qps, float(latency[1]), processor * 1e6 / (qps * max(1, round(run.seconds))))
+    qps = float(rate[1]) * run.batch
+    return ClientRun(qps, float(latency[1]), processor * 1e6 / (qps * max(1, round(run.seconds))))
 
 
 def scripts_of(mix: Mix, batch: int = 1) -> list[Script]:
@@ -157,15 +135,6 @@ def pgbench_program(address: Address) -> Path:
     if found := server_program("pgbench", address):
         return found
     raise ToolError("pgbench is not installed here: set PG_BIN to PostgreSQL's bin folder, or leave --pgbench out.")
-
-
-def server_program(name: str, address: Address) -> Path | None:
-    """Return a program of PostgreSQL's from PG_BIN, the local server's binaries or PATH, None where there is none."""
-    folders = [os.environ["PG_BIN"]] if os.environ.get("PG_BIN") else []
-    if not folders and address.is_local:
-        folders.append(str(LocalServer(Path(".pgdata"), address).binaries))
-    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
-    return Path(found) if found else None
 
 
 def _text_values(benchmark: Benchmark) -> list[dict[str, Argument]]:

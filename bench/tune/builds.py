@@ -1,4 +1,4 @@
-"""The session that tries an index: build it, or imagine it by hypopg, and take it away again whatever happens."""
+"""The session that tries an index: build it, and roll it back whatever happens."""
 
 import os
 import time
@@ -27,20 +27,11 @@ INDEX_MEMBERS = """
 
 @dataclass(frozen=True)
 class BuiltIndex:
-    """A candidate while it is there: its names (one a partition), bytes, seconds of building (None: hypothetical)."""
+    """A candidate while it is there: its names (one a partition), bytes, seconds of building."""
 
     names: frozenset[str]
     size_bytes: int
-    build_seconds: float | None
-
-
-def require_hypopg(connection: psycopg.Connection) -> None:
-    """Raise CandidateError where the database cannot imagine indexes."""
-    if connection.execute("select 1 from pg_extension where extname = 'hypopg'").fetchone() is None:
-        raise CandidateError(
-            "Hypothetical indexes need the extension hypopg, which this database lacks: `create extension hypopg` "
-            "where the server has it, or leave --hypothetical out to build the indexes and roll them back."
-        )
+    build_seconds: float
 
 
 def open_session(address: Address) -> psycopg.Connection:
@@ -74,20 +65,6 @@ def built(connection: psycopg.Connection, candidate: Candidate, lock_seconds: fl
         # From here on a query that writes is refused, as in the other session.
         connection.execute("set transaction read only")
         yield BuiltIndex(frozenset(row[0] for row in members), sum(row[1] for row in members), seconds)
-
-
-@contextmanager
-def imagined(connection: psycopg.Connection, candidate: Candidate) -> Iterator[BuiltIndex]:
-    """Let the planner believe in the candidate, by hypopg."""
-    written = f"create index on {candidate.name}"
-    row = connection.execute(
-        "select indexname, hypopg_relation_size(indexrelid) from hypopg_create_index(%s)", [written]
-    ).fetchone()
-    assert row is not None  # noqa: S101 - the function returns a row or fails
-    try:
-        yield BuiltIndex(frozenset([row[0]]), row[1], None)
-    finally:
-        connection.execute("select hypopg_reset()")
 
 
 def _create(connection: psycopg.Connection, name: str, candidate: Candidate, table: str | None = None) -> None:

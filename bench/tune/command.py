@@ -5,40 +5,41 @@ from pathlib import Path
 
 import click
 
+from bench.circumstances import read_circumstances
+from bench.options import json_option, say, seed_option
 from bench.queries.benchmarks import Benchmark, choose, compile_benchmarks
-from bench.queries.report import console
-from bench.results import json_option, keep
+from bench.results import keep
+from bench.tables import console
 from bench.tune.candidates import SETS, read_candidate
-from bench.tune.report import by_question, closing_lines, trials_table, tuning_figures
-from bench.tune.trials import tune as run_trials
+from bench.tune.report import figures, trials_tables
+from bench.tune.trials import tune as try_candidates
 from loaders.connection import Address, connect
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
-@click.option("--index", "written", multiple=True, metavar='"TABLE (COLUMNS)"', help="A candidate; may be repeated.")
-@click.option("--set", "set_name", type=click.Choice(list(SETS)), help="Candidates and queries that are ready.")
-@click.option("--propose", is_flag=True, help="Also what the plans suggest; the default where no candidate is given.")
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="With and without, in turns.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the parameters' values.")
+@click.option("--index", "written", multiple=True, metavar='"TABLE (COLUMNS)"', help="Index to try; may be repeated.")
+@click.option("--set", "set_name", type=click.Choice(list(SETS)), help="A ready set of indexes, with its queries.")
+@click.option("--propose", is_flag=True, help="Also try what the plans suggest; the default where no index is given.")
 @click.option(
-    "--lock-seconds",
-    type=click.FloatRange(min=0.001),
-    default=5,
-    show_default=True,
-    help="To wait for the table's lock.",
-)
-@click.option("--hypothetical", is_flag=True, help="Build nothing: compare the planner's costs, by hypopg.")
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True,
+    help="Runs with and without each index, alternating.",
+)  # fmt: skip
+@seed_option
+@click.option(
+    "--lock-seconds", type=click.FloatRange(min=0.001), default=5, show_default=True,
+    help="Longest wait for a table's lock.",
+)  # fmt: skip
 @json_option
 def tune(
-    names: tuple[str, ...], written: tuple[str, ...], set_name: str | None, propose: bool, runs: int, seed: int,
-    lock_seconds: float, hypothetical: bool, json_path: Path | None,
+    names: tuple[str, ...], written: tuple[str, ...], set_name: str | None, propose: bool, rounds: int, seed: int,
+    lock_seconds: float, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Try indexes on benchmark queries (dbt analyses), all of them or those named, and leave none behind.
 
-    Each candidate is built in a transaction that is always rolled back, also where this command is killed. Readers go
-    on; whoever writes to the candidate's table waits until its trial ends. A candidate counts where the plan changes
-    and the medians differ by more than the noise, the larger of both sides' spreads (largest less smallest).
+    Each index is built in a transaction that is always rolled back, also where this command is killed. Readers go on;
+    writers of its table wait until its trial ends. An index counts where the plan changes and the medians differ by
+    more than the noise, the larger of both sides' spreads (largest less smallest).
 
     Example: python -m bench tune people_older_than_core --index "people (age)" --index "people (city, age)"
     """
@@ -48,23 +49,17 @@ def tune(
     if set_name is not None:
         candidates += map(read_candidate, SETS[set_name].written)
     known = compile_benchmarks(Path.cwd(), address)
-    tuning = run_trials(
-        of_set_or_named(known, names, set_name),
-        candidates,
-        address,
-        runs=runs,
-        seed=seed,
-        lock_seconds=lock_seconds,
-        proposing=propose or not candidates,
-        hypothetical=hypothetical,
-        say=lambda line: click.echo(line, err=True),
-    )
+    tuning = try_candidates(
+        of_set_or_named(known, names, set_name), candidates, address, rounds=rounds, seed=seed,
+        lock_seconds=lock_seconds, proposing=propose or not candidates, say=say,
+    )  # fmt: skip
+    found = figures(tuning, seed)
     screen = console()
-    for question, trials in by_question(tuning):
-        screen.print(trials_table(question, trials))
-    for line in closing_lines(tuning) or ["There was nothing to try: the plans suggest no index that is not there."]:
-        click.echo(line)
-    keep("tune", tuning_figures(tuning, address, seed), json_path)
+    for one in trials_tables(found.trials):
+        screen.print(one)
+    for sentence in found.sentences:
+        click.echo(sentence.text)
+    keep("tune", found, read_circumstances(address), json_path)
 
 
 def of_set_or_named(known: Sequence[Benchmark], names: Sequence[str], set_name: str | None) -> list[Benchmark]:

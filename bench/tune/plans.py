@@ -27,16 +27,11 @@ class Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """One plan; ms and pages (of 8 kB, found in memory or read) only where it was executed."""
+    """One plan; ms and pages (of 8 kB, found in memory or read) are 0 where it was only planned."""
 
     root: Node
-    ms: float | None
-    pages: int | None
-
-    @property
-    def cost(self) -> float:
-        """The planner's estimate, in its own unit."""
-        return float(self.root["Total Cost"])
+    ms: float = 0.0
+    pages: int = 0
 
     @property
     def accesses(self) -> tuple[Access, ...]:
@@ -58,10 +53,9 @@ def read_plan(explained: list[dict[str, Any]]) -> Plan:
     """Read what EXPLAIN (VERBOSE, FORMAT JSON) returned, with ANALYZE and BUFFERS or without."""
     [whole] = explained
     root = whole["Plan"]
-    ms = whole.get("Execution Time")
     # A node's pages contain those of the nodes below it, and of its parallel workers.
     kinds = ("Shared Hit Blocks", "Shared Read Blocks", "Temp Read Blocks", "Temp Written Blocks")
-    return Plan(root, ms, None if ms is None else sum(root.get(kind, 0) for kind in kinds))
+    return Plan(root, whole.get("Execution Time", 0.0), sum(root.get(kind, 0) for kind in kinds))
 
 
 def nodes(root: Node) -> Iterator[Node]:
@@ -74,9 +68,10 @@ def nodes(root: Node) -> Iterator[Node]:
 def change_in_words(before: Plan, after: Plan, candidate: Collection[str]) -> str:
     """Say what differs between two plans; the index names in `candidate` are called so."""
     words = []
-    ways = _ways(before, candidate), _ways(after, candidate)
-    for (table, old), new in ((item, ways[1].get(item[0])) for item in ways[0].items()):
-        if new is not None and new != old:
+    scans, changed = _scans(before, candidate), _scans(after, candidate)
+    for table, old in scans.items():
+        new = changed.get(table, old)
+        if new != old:
             words.append(f"{' and '.join(old)} on {table} -> {' and '.join(new)}")
     lost, gained = _kinds(before), _kinds(after)
     gone = [kind for kind in lost if kind not in gained]
@@ -88,15 +83,15 @@ def change_in_words(before: Plan, after: Plan, candidate: Collection[str]) -> st
     return "; ".join(words) or SAME_PLAN
 
 
-def _ways(plan: Plan, candidate: Collection[str]) -> dict[str, list[str]]:
-    """Return the ways in which each table is read, sorted, so that another order of joins is no change."""
-    ways: dict[str, list[str]] = {}
+def _scans(plan: Plan, candidate: Collection[str]) -> dict[str, list[str]]:
+    """Return how each table is read, sorted, so that another order of joins is no change."""
+    scans: dict[str, list[str]] = {}
     for access in plan.accesses:
         using = ["candidate" if name in candidate else name for name in access.indexes]
-        way = f"{access.scan} using {', '.join(using)}" if using else access.scan
+        scan = f"{access.scan} using {', '.join(using)}" if using else access.scan
         table = access.relation if access.alias == access.relation else f"{access.relation} {access.alias}"
-        ways.setdefault(table, []).append(way)
-    return {table: sorted(some) for table, some in ways.items()}
+        scans.setdefault(table, []).append(scan)
+    return {table: sorted(some) for table, some in scans.items()}
 
 
 def _kinds(plan: Plan) -> list[str]:

@@ -1,6 +1,6 @@
 """Try indexes on benchmark queries: build each in a transaction that is always rolled back, and measure both sides.
 
-Two sessions take turns: one sees the database as it is, the other the index that its own transaction has built and that
+Two sessions alternate: one sees the database as it is, the other the index that its own transaction has built and that
 nobody else can see. What happens to this process cannot leave an index behind: a transaction without a client is
 rolled back by the server. (PostgreSQL keeps the row counts in pg_class that CREATE INDEX refreshes on the way.)
 """
@@ -10,14 +10,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
+from bench.comparison import Spread, paired_ratio
 from bench.errors import QueryFailed
-from bench.queries.benchmarks import Benchmark
+from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import PSYCOPG_TYPES, sentence
-from bench.tune.builds import BuiltIndex, built, check, imagined, open_session, require_hypopg
+from bench.tune.builds import BuiltIndex, built, check, open_session
 from bench.tune.candidates import Candidate
 from bench.tune.catalog import proposals, resolve, whole_tables
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
@@ -33,75 +33,57 @@ class Question:
     """A benchmark query with the one set of arguments by which it is tried."""
 
     benchmark: Benchmark
-    arguments: tuple[Any, ...]
+    arguments: Arguments
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """The query's name and its arguments."""
         given = zip(self.benchmark.parameters, self.arguments, strict=True)
         shown = ", ".join(f"{parameter.name} = {value}" for parameter, value in given)
         return f"{self.benchmark.name} ({shown})" if shown else self.benchmark.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One query with and without one candidate: the plans of all runs, in turns."""
+    """One query with and without one candidate: the ms of all runs, alternating, and the plans' pages and change.
 
-    question: Question
-    candidate: Candidate
-    index: BuiltIndex
-    before: tuple[Plan, ...]
-    after: tuple[Plan, ...]
+    `ratio` is of the time with the candidate to that without, run by run. `noise` is the larger of both sides' spreads
+    (largest less smallest), in units of the median without. The time changes beyond noise where the plan changes and
+    the medians differ by more.
+    """
 
-    @property
-    def is_hypothetical(self) -> bool:
-        """Whether only plans were compared."""
-        return self.index.build_seconds is None
+    query: str
+    arguments: tuple[int | str, ...]
+    title: str
+    candidate: str
+    ms_before: tuple[float, ...]
+    ms_after: tuple[float, ...]
+    ratio: Spread
+    noise: float
+    pages_before: int
+    pages_after: int
+    index_bytes: int
+    build_seconds: float
+    is_used: bool
+    is_beyond_noise: bool
+    change: str
 
-    @property
-    def before_value(self) -> float:
-        """The median in ms without the candidate, or the planner's cost where the index is hypothetical."""
-        return statistics.median(map(_value, self.before))
 
-    @property
-    def after_value(self) -> float:
-        """The same with the candidate."""
-        return statistics.median(map(_value, self.after))
+@dataclass(frozen=True)
+class UnreadTable:
+    """A candidate that needs no trial, since the query does not read its table."""
 
-    @property
-    def ratio(self) -> float | None:
-        """The time with the candidate in units of that without."""
-        return self.after_value / self.before_value if self.before_value else None
-
-    @property
-    def noise(self) -> float:
-        """The larger of both sides' spreads (largest less smallest), in units of `before_value`."""
-        spreads = [max(values) - min(values) for values in ([*map(_value, self.before)], [*map(_value, self.after)])]
-        return max(spreads) / self.before_value if self.before_value else 0.0
-
-    @property
-    def is_used(self) -> bool:
-        """Whether the plan reads the candidate."""
-        return bool(self.after[-1].indexes & self.index.names)
-
-    @property
-    def change(self) -> str:
-        """The plan's change in words."""
-        return change_in_words(self.before[-1], self.after[-1], self.index.names)
-
-    @property
-    def changes_time(self) -> bool:
-        """Whether the plan changed and the medians differ by more than the noise."""
-        moved = abs(self.after_value - self.before_value)
-        return self.change != SAME_PLAN and moved > self.noise * self.before_value
+    query: str
+    title: str
+    candidate: str
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """All trials, and the pairs that need none, since the query does not read the candidate's table."""
+    """All trials, and the pairs that need none."""
 
     trials: tuple[Trial, ...]
-    apart: tuple[tuple[Question, Candidate], ...]
+    not_read: tuple[UnreadTable, ...]
 
 
 def tune(
@@ -109,11 +91,10 @@ def tune(
     candidates: Sequence[Candidate],
     address: Address,
     *,
-    runs: int,
+    rounds: int,
     seed: int,
     lock_seconds: float,
     proposing: bool = False,
-    hypothetical: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Tuning:
     """Try every candidate on every query that reads its table; `proposing` adds what the plans suggest.
@@ -123,8 +104,6 @@ def tune(
     questions = [Question(one, one.draws(1, random.Random(seed))[0]) for one in benchmarks]  # noqa: S311 - not a secret
     with closing(open_session(address)) as plain, closing(open_session(address)) as trying:
         plain.execute("set default_transaction_read_only = on")
-        if hypothetical:
-            require_hypopg(trying)
         plans = {question: explain(plain, question, PLANNED) for question in questions}
         reads = {question: whole_tables(plain, plan) for question, plan in plans.items()}
         tables = frozenset().union(*reads.values())
@@ -133,22 +112,48 @@ def tune(
             chosen |= dict.fromkeys(proposals(plain, plans.values()))
         for candidate in chosen:
             check(trying, candidate)
-        trials: list[Trial] = []
-        apart: list[tuple[Question, Candidate]] = []
+        trials: dict[Question, list[Trial]] = {question: [] for question in questions}
+        not_read: list[UnreadTable] = []
         for candidate in chosen:
             reading = [one for one in questions if (candidate.schema, candidate.table) in reads[one]]
-            apart += [(one, candidate) for one in questions if one not in reading]
+            unread = [one for one in questions if one not in reading]
+            not_read += [UnreadTable(one.benchmark.name, one.title, candidate.name) for one in unread]
             if not reading:
                 continue
             say(f"building {candidate.name}")
-            build = imagined(trying, candidate) if hypothetical else built(trying, candidate, lock_seconds)
-            with build as index:
+            with built(trying, candidate, lock_seconds) as index:
                 for question in reading:
-                    say(f"trying {candidate.name} on {question.name}")
-                    pairs = _take_turns(plain, trying, question, 1 if hypothetical else runs, hypothetical)
-                    trials.append(Trial(question, candidate, index, *pairs))
-    order = {question: at for at, question in enumerate(questions)}
-    return Tuning(tuple(sorted(trials, key=lambda trial: order[trial.question])), tuple(apart))
+                    say(f"trying {candidate.name} on {question.title}")
+                    before, after = _alternate(plain, trying, question, rounds)
+                    trials[question].append(compare_plans(question, candidate, index, before, after))
+    return Tuning(tuple(trial for some in trials.values() for trial in some), tuple(not_read))
+
+
+def compare_plans(
+    question: Question, candidate: Candidate, index: BuiltIndex, before: Sequence[Plan], after: Sequence[Plan]
+) -> Trial:
+    """Return what the runs of both sides show."""
+    sides = [plan.ms for plan in before], [plan.ms for plan in after]
+    old, new = map(statistics.median, sides)
+    noise = max(max(side) - min(side) for side in sides)
+    change = change_in_words(before[-1], after[-1], index.names)
+    return Trial(
+        query=question.benchmark.name,
+        arguments=question.arguments,
+        title=question.title,
+        candidate=candidate.name,
+        ms_before=tuple(sides[0]),
+        ms_after=tuple(sides[1]),
+        ratio=paired_ratio(sides[1], sides[0]),
+        noise=noise / old,
+        pages_before=before[-1].pages,
+        pages_after=after[-1].pages,
+        index_bytes=index.size_bytes,
+        build_seconds=index.build_seconds,
+        is_used=bool(after[-1].indexes & index.names),
+        is_beyond_noise=change != SAME_PLAN and abs(new - old) > noise,
+        change=change,
+    )
 
 
 def explain(connection: psycopg.Connection, question: Question, how: str) -> Plan:
@@ -163,23 +168,18 @@ def explain(connection: psycopg.Connection, question: Question, how: str) -> Pla
             row = cursor.execute((how + benchmark.sql).encode(), values, prepare=False).fetchone()
     except psycopg.Error as error:
         raise QueryFailed(
-            f"{question.name} fails: {sentence(error)} Build what it reads with `dbt build`, or mend the analysis."
+            f"{question.title} fails: {sentence(error)} Build what it reads with `dbt build`, or fix the analysis."
         ) from error
     assert row is not None  # noqa: S101 - EXPLAIN returns one row
     return read_plan(row[0])
 
 
-def _take_turns(
-    plain: psycopg.Connection, trying: psycopg.Connection, question: Question, runs: int, hypothetical: bool
-) -> tuple[tuple[Plan, ...], tuple[Plan, ...]]:
-    """Explain on both sessions in turns, beginning with another one each time, after a run that does not count."""
-    how = PLANNED if hypothetical else EXECUTED
+def _alternate(
+    plain: psycopg.Connection, trying: psycopg.Connection, question: Question, rounds: int
+) -> tuple[list[Plan], list[Plan]]:
+    """Run the query on both sessions, beginning with the other one each time, after a run that does not count."""
     plans: dict[psycopg.Connection, list[Plan]] = {plain: [], trying: []}
-    for turn in range(runs + 1):
+    for turn in range(rounds + 1):
         for session in (plain, trying) if turn % 2 else (trying, plain):
-            plans[session].append(explain(session, question, how))
-    return tuple(plans[plain][1:]), tuple(plans[trying][1:])
-
-
-def _value(plan: Plan) -> float:
-    return plan.cost if plan.ms is None else plan.ms
+            plans[session].append(explain(session, question, EXECUTED))
+    return plans[plain][1:], plans[trying][1:]

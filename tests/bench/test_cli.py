@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from bench.cli import cli, main
 from loaders.connection import Address, connect
-from tests.bench.conftest import REPOSITORY
+from tests.bench.support import REPOSITORY, sessions, use, wait_until
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -20,11 +19,6 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, 
     for name, command in group.commands.items():
         found += commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
     return found
-
-
-def use(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in address.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -58,10 +52,10 @@ def test_generated_files_are_where_the_loader_looks(
         ("", (), ()),
         ("--rate 100 -n 5 --mix a=1", (5,), ()),
         ("-n 10 100 1000", (10, 100, 1000), ()),
-        ("a b -n 5 7 --seconds 3", (5, 7), ("a", "b")),
+        ("a b -n 5 7 --duration 3", (5, 7), ("a", "b")),
         ("-n 5 7 a", (5, 7), ("a",)),
         ("-n 5 -n 7 a", (5, 7), ("a",)),
-        ("--connections 4 -n 5 --seconds 3 a", (5,), ("a",)),
+        ("--connections 4 -n 5 --duration 3 a", (5,), ("a",)),
         ("-n 5 -- 7", (5,), ("7",)),
     ],
 )
@@ -79,10 +73,11 @@ def test_several_counts_after_one_n(arguments: str, counts: tuple[int, ...], nam
         "queries -n 0",
         "queries --driver odbc",
         "generate people --rows -1",
-        "queries -n 5 --duration 1",
         "queries a --mix a=1",
         "queries --rate 0",
-        "queries --driver duckdb --processes 2",
+        "queries --driver duckdb",
+        "queries --seconds 5",
+        "tune --hypothetical",
     ],
 )
 def test_arguments_that_cannot_be_used_exit_with_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +114,7 @@ def test_queries_measures_a_mix_on_a_schedule(
     assert main(f"queries {load} --connections 2 --pgbench --json {written}".split()) == 0
     said = capsys.readouterr()
     assert "open loop of 50 queries a second, 2 connections, 1 process, libpq" in said.out
-    assert "latency counts from the scheduled time (p99 " in said.out
+    assert "latency counts from the scheduled time (p50 " in said.out
     assert "of pgbench's at the same --rate" in said.out
     figures = json.loads(written.read_text())
     assert figures["load_model"] == {
@@ -132,7 +127,7 @@ def test_queries_measures_a_mix_on_a_schedule(
     assert list(total["percentiles"]) == ["50", "75", "90", "95", "99", "99.9", "99.99"]
     assert len(total["series"]) == 2
     assert total["overhead_us"] > 0
-    assert len(figures["pgbench"][0]["pgbench_mean_ms"]) == 3
+    assert [len(figures["pgbench"][0][client]) for client in ("harness", "pgbench")] == [3, 3]
 
 
 def test_queries_go_through_a_pipeline(in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,25 +170,26 @@ def test_outside_a_project_is_one_line(
     assert "has no dbt_project.yml: run this from the repository's root." in capsys.readouterr().err
 
 
-def test_ctrl_c_exits_with_130_and_leaves_no_connection(in_project: Path, layers: Address) -> None:
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_one_line_and_leaves_no_connection(
+    in_project: Path, layers: Address, end: signal.Signals, code: int
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "bench", "queries", "older_mart", "-n", "100000000", "--seconds", "60"]
+    command = [sys.executable, "-m", "bench", "queries", "older_mart", "-n", "100000000", "--duration", "60"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as started:
         assert started.stderr is not None
         while started.stderr.readline() != "measuring older_mart\n":
             assert started.poll() is None
-        time.sleep(2)
-        os.killpg(started.pid, signal.SIGINT)  # as a terminal does
-        _, said = started.communicate(timeout=30)
-    assert (started.returncode, said.strip()) == (130, "stopped")
+        with connect(layers) as connection:
+            wait_until(lambda: sessions(connection, "ingot bench") == 8)
+        # A terminal sends Ctrl-C to all, a supervisor SIGTERM to one.
+        (os.killpg if end == signal.SIGINT else os.kill)(started.pid, end)
+        _, said = started.communicate(timeout=60)
+    assert (started.returncode, said.strip()) == (code, "interrupted")
     with connect(layers) as connection:
-        left = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
-        deadline = time.monotonic() + 10
-        while connection.execute(left, ["ingot bench"]).fetchone() != (0,):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: sessions(connection, "ingot bench") == 0)
 
 
 def test_a_step_that_fails_stops_the_demo_with_its_exit_code(

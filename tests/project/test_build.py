@@ -37,7 +37,7 @@ def test_every_layer_counts_alike(dbt: Dbt, people: Bronze, address: Address) ->
     dbt.succeed("run", "--select", "source:people+")
     names = [f"people_older_than_{layer}" for layer in ("staging", "core", "mart")]
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "queries", *names, "-n", "5", "--seconds", "1", "--connections", "2"],
+        [sys.executable, "-m", "bench", "queries", *names, "-n", "5", "--duration", "1", "--connections", "2"],
         cwd=REPOSITORY,
         env=address.environment | {"PATH": "/usr/bin:/bin", "DBT_TARGET_PATH": str(dbt.folder / "bench")},
         capture_output=True,

@@ -10,7 +10,7 @@ from dbt.contracts.graph.manifest import Manifest
 from bench.generate.shop import generate_shop
 from bench.queries.answers import check_answers
 from bench.queries.benchmarks import Benchmark, read_benchmarks
-from bench.queries.worker import Run
+from bench.queries.run import Run
 from loaders.connection import Address
 from tests.project.conftest import Bronze, Dbt
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.compare.records import CALL_RECORDS, CASES, Case, Timing, persons, ratio
+from bench.compare.records import CALL_RECORDS, persons
 from loaders.connection import Address, connect
-from tests.bench.test_cli import use
+from tests.bench.support import use
 
 
 def test_persons_are_the_same_for_the_same_seed() -> None:
@@ -14,30 +14,22 @@ def test_persons_are_the_same_for_the_same_seed() -> None:
     assert [person.id for person in persons(50, 1)] == list(range(1, 51))
 
 
-def test_a_ratio_is_to_copy_with_a_pool_in_calls_of_the_same_size() -> None:
-    timings = [
-        Timing(Case(use_copy=True, is_pooled=True, tasks=1), 100, (1.0, 9.0, 2.0)),
-        Timing(Case(use_copy=False, is_pooled=True, tasks=4), 100, (8.0,)),
-        Timing(Case(use_copy=True, is_pooled=True, tasks=1, is_split=True), 10, (1.0,)),
-        Timing(Case(use_copy=True, is_pooled=False, tasks=1, is_split=True), 10, (4.0,)),
-    ]
-    assert timings[0].rate == 50
-    assert [ratio(timing, timings) for timing in timings] == [1.0, 0.25, 1.0, 0.25]
-
-
-def test_the_command_times_every_way_and_leaves_nothing(
+def test_the_command_times_every_method_and_leaves_nothing(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(address, monkeypatch)
     written = tmp_path / "figures.json"
     assert main(["records", "--rows", "1500", "--rounds", "2", "--json", str(written)]) == 0
     shown = capsys.readouterr().out
-    assert all(f"{way}, {pool}" in shown for way in ("COPY", "executemany") for pool in ("pool", "no pool"))
+    assert all(
+        f"{method}, {pool}, 1 task" in shown for method in ("COPY", "executemany") for pool in ("pool", "no pool")
+    )
     figures = json.loads(written.read_text())
-    assert len(figures["cases"]) == len(CASES)
-    assert {case["tasks"] for case in figures["cases"]} == {1, 2, 3, 4}
-    assert all(len(case["seconds"]) == figures["rounds"] == 2 for case in figures["cases"])
-    assert all(case["records"] == 1500 and case["records_per_second"] > 0 for case in figures["cases"])
+    one_call, small_calls = (comparison["timings"] for comparison in figures["comparisons"])
+    assert (len(one_call), len(small_calls)) == (12, 4)
+    assert {one["title"].split(", ")[2] for one in one_call} == {"1 task", "2 tasks", "3 tasks", "4 tasks"}
+    assert all(len(one["seconds"]) == figures["rounds"] == 2 for one in (*one_call, *small_calls))
+    assert all(one["count"] == 1500 and one["ratio"]["median"] > 0 for one in (*one_call, *small_calls))
     assert figures["server"]["version"].startswith("PostgreSQL")
     assert CALL_RECORDS < 1500, "else no case makes several calls"
     with connect(address) as connection:

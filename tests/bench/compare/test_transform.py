@@ -1,4 +1,4 @@
-"""The transform benchmark on small data: every way measured, the figures consistent, nothing left behind."""
+"""The transform benchmark on small data: every variant measured, the figures consistent, nothing left behind."""
 
 import json
 from pathlib import Path
@@ -6,23 +6,18 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.compare.transform import COMPARED_WITH, Cost, Way, ratio
 from loaders.connection import Address, connect
-from tests.bench.test_cli import use
+from tests.bench.support import use
 
-
-def way(name: str, *seconds: float) -> Way:
-    return Way(name, 10, tuple(Cost(one, 100, one / 10) for one in seconds), 1, 1, 0)
-
-
-def test_ratios_are_of_medians_to_the_stock_way_of_the_job() -> None:
-    ways = [way("stock full refresh", 4, 1, 2), way("relink", 1, 9, 1), way("stock delete+insert", 5), way("upsert", 1)]
-    assert [ratio(one, ways) for one in ways] == [None, 0.5, None, 0.2]
-    assert ways[0].reader_wait_seconds == 0.4
+VARIANTS = {
+    "full refresh": ["stock full refresh", "swap"],
+    "full refresh, contract": ["stock full refresh, contract", "swap, contract", "in place, contract"],
+    "increments": ["stock delete+insert", "stock merge", "upsert", "upsert, nothing new"],
+}
 
 
 @pytest.mark.filterwarnings("ignore")  # dbt's own dependencies
-def test_transform_measures_every_way(
+def test_transform_measures_every_variant(
     address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(address, monkeypatch)
@@ -30,14 +25,16 @@ def test_transform_measures_every_way(
     assert main(f"transform --rows 2000 --increments 2 --rounds 1 --json {written}".split()) == 0
     shown = capsys.readouterr().out
     figures = json.loads(written.read_text())
-    ways = {one["name"]: one for one in figures["ways"]}
-    assert set(COMPARED_WITH) | set(COMPARED_WITH.values()) == set(ways)
-    assert all(name in shown for name in ways)
-    assert [len(ways[name]["costs"]) for name in ("relink", "upsert")] == [1, 2]
+    timings = {one["name"]: one["timings"] for one in figures["comparisons"]}
+    assert {name: [one["title"] for one in some] for name, some in timings.items()} == VARIANTS
+    assert all(title in shown for titles in VARIANTS.values() for title in titles)
+    assert [{len(one["seconds"]) for one in some} for some in timings.values()] == [{1}, {1}, {2}]
+    deleting, _, upsert, nothing_new = timings["increments"]
     # Two deliveries of 200 members: delete+insert writes all again, upsert the one in twenty that changed.
-    assert ways["stock delete+insert"]["dead_rows"] == 400
-    assert 0 < ways["upsert"]["dead_rows"] <= 20
-    assert ways["upsert"]["wal_bytes"] < ways["stock delete+insert"]["wal_bytes"]
+    assert deleting["dead_rows"] == 400
+    assert 0 < upsert["dead_rows"] <= 20
+    assert upsert["wal_bytes"] < deleting["wal_bytes"]
+    assert (upsert["count"], nothing_new["count"]) == (200, 0)
     assert figures["server"]["version"].startswith("PostgreSQL")
     with connect(address) as connection:
         left = connection.execute("select count(*) from pg_database where datname like 'ingot_transform%'").fetchone()

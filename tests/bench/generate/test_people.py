@@ -69,7 +69,7 @@ def test_no_rows_is_a_header_alone_and_nothing_is_left_beside_it(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [written.path]
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_a_remedy(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_has_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolError, match=r"cannot be written.*--to"):
         generate_people(tmp_path / "file" / "people", rows=1, seed=1)

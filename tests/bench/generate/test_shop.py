@@ -148,7 +148,7 @@ def test_few_rows(tmp_path: Path, rows: int, counts: tuple[int, ...]) -> None:
     assert tuple(len(rows_of(tmp_path / name)) for name in FILES) == counts
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_a_remedy(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_has_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolError, match=r"cannot be written.*--to"):
         generate_shop(tmp_path / "file" / "shop", rows=1, seed=1)

@@ -1,12 +1,10 @@
-"""run_queries on a real server: order, errors, losses, cancels, in all modes; and the benchmark of it."""
+"""run_queries on a real server: order, errors, losses, cancels, in both modes."""
 
-import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,23 +15,16 @@ import pytest
 
 import bench
 from bench import QueryResult, iterate_queries, run_queries
-from bench.cli import main
-from bench.errors import AnswersDiffer, ProjectError, ToolError
-from bench.many.benchmark import SEQUENTIAL, ManyRow, _check, closing_lines, ratio
-from bench.many.payloads import KINDS, different_payloads
+from bench.errors import ToolError
 from bench.many.run_queries import MODES, Mode
 from loaders.connection import Address
 from loaders.errors import ServerError
-from tests.bench.conftest import REPOSITORY
-from tests.bench.test_cli import use
+from tests.bench.support import REPOSITORY, sessions, wait_until
 
-SESSIONS = (
-    "select count(*) from pg_stat_activity where application_name = 'ingot queries' and datname = current_database()"
-)
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 
-def ask(address: Address, *payloads: Any, mode: Mode, **options: Any) -> list[QueryResult]:
+def run(address: Address, *payloads: Any, mode: Mode, **options: Any) -> list[QueryResult]:
     return run_queries(address.conninfo, payloads, mode=mode, **{"workers": 2, "progress": False} | options)
 
 
@@ -43,11 +34,8 @@ def no_session_stays(connection: psycopg.Connection) -> Iterator[None]:
     await_end(connection)
 
 
-def await_end(connection: psycopg.Connection, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while connection.execute(SESSIONS).fetchone() != (0,):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def await_end(connection: psycopg.Connection) -> None:
+    wait_until(lambda: sessions(connection, "ingot queries") == 0)
 
 
 @each_mode
@@ -64,7 +52,7 @@ def test_results_are_in_the_payloads_order_and_errors_are_theirs(address: Addres
         ("select", 3),
         *(("select $1::bigint * 2", [number]) for number in range(40)),
     ]
-    results = ask(address, *payloads, mode=mode, workers=3)
+    results = run(address, *payloads, mode=mode, workers=3)
     assert [result.index for result in results] == list(range(len(payloads)))
     first, slow, division, types, syntax, empty, *others = results
     assert (first.rows, first.columns, first.error) == ([(1, "x")], ("a", "b"), None)
@@ -80,21 +68,21 @@ def test_results_are_in_the_payloads_order_and_errors_are_theirs(address: Addres
 @each_mode
 def test_as_they_come_short_ones_overtake_a_long_one(address: Address, mode: Mode) -> None:
     payloads = [("select pg_sleep(1)", []), *(("select $1::int", [number]) for number in range(9))]
-    results = ask(address, *payloads, mode=mode, ordered=False)
+    results = run(address, *payloads, mode=mode, ordered=False)
     assert results[-1].index == 0, "one worker kept the long one, the other took all the rest"
     assert sorted(result.index for result in results) == list(range(10))
 
 
 @each_mode
 def test_each_worker_keeps_its_connection(address: Address, mode: Mode) -> None:
-    results = ask(address, *[("select pg_backend_pid() from pg_sleep(0.02)", [])] * 20, mode=mode, workers=2)
+    results = run(address, *[("select pg_backend_pid() from pg_sleep(0.02)", [])] * 20, mode=mode, workers=2)
     assert len({result.rows[0][0] for result in results}) == 2
 
 
 @each_mode
 def test_no_more_workers_than_payloads_and_none_for_none(address: Address, mode: Mode) -> None:
-    assert [result.rows for result in ask(address, ("select 1", []), mode=mode, workers=500)] == [[(1,)]]
-    assert ask(address, mode=mode) == []
+    assert [result.rows for result in run(address, ("select 1", []), mode=mode, workers=500)] == [[(1,)]]
+    assert run(address, mode=mode) == []
 
 
 @each_mode
@@ -103,15 +91,15 @@ def test_a_payload_writes_only_where_that_is_allowed(
 ) -> None:
     connection.execute("create table written (a int)")
     payload = ("insert into written values ($1)", [1])
-    assert ask(address, payload, mode=mode)[0].sqlstate == "25006"
-    assert ask(address, payload, mode=mode, read_only=False) == [QueryResult(0, [], (), pytest.approx(0, abs=30))]
+    assert run(address, payload, mode=mode)[0].sqlstate == "25006"
+    assert run(address, payload, mode=mode, read_only=False) == [QueryResult(0, [], (), pytest.approx(0, abs=30))]
     assert connection.execute("select count(*) from written").fetchone() == (1,)
 
 
 @each_mode
 def test_a_transaction_ends_with_its_payload(address: Address, mode: Mode) -> None:
     payloads = [("begin", []), ("select 1", []), ("begin; select 1 / 0", []), ("select 2", [])]
-    results = ask(address, *payloads, mode=mode, workers=1)
+    results = run(address, *payloads, mode=mode, workers=1)
     assert [result.rows for result in results] == [[], [(1,)], [], [(2,)]]
     assert [result.sqlstate for result in results] == [None, None, "22012", None]
 
@@ -122,16 +110,14 @@ def test_a_lost_connection_costs_its_payload_and_is_opened_again(address: Addres
         ("select pg_backend_pid()", []), ("select pg_terminate_backend(pg_backend_pid())", []),
         ("select pg_backend_pid()", []),
     ]  # fmt: skip
-    first, lost, again = ask(address, *payloads, mode=mode, workers=1)
+    first, lost, again = run(address, *payloads, mode=mode, workers=1)
     assert lost.sqlstate == "57P01"
     assert again.error is None
     assert again.rows != first.rows
 
 
 @each_mode
-def test_what_nobody_can_be_found_to_ask_has_failed(
-    address: Address, connection: psycopg.Connection, mode: Mode
-) -> None:
+def test_what_no_worker_is_left_to_run_has_failed(address: Address, connection: psycopg.Connection, mode: Mode) -> None:
     connection.execute("drop role if exists ingot_test_gone")
     connection.execute("create role ingot_test_gone login superuser password 'gone'")
     try:
@@ -144,7 +130,7 @@ def test_what_nobody_can_be_found_to_ask_has_failed(
     assert [result.sqlstate for result in results] == [None, "57P01", *[None] * 6]
     assert results[2].error is not None
     assert results[2].error.startswith("No connection: ")
-    assert all(str(result.error).startswith("Not asked: no worker could connect again.") for result in results[3:])
+    assert all(str(result.error).startswith("Not run: no worker could connect again.") for result in results[3:])
 
 
 @each_mode
@@ -159,10 +145,8 @@ def test_to_leave_the_loop_cancels_the_rest(address: Address, connection: psycop
     payloads = [("select 1", []), *[("select pg_sleep(60)", [])] * 4]
     results = iterate_queries(address.conninfo, payloads, workers=3, mode=mode, progress=False)
     assert next(results).index == 0
-    began = time.monotonic()
     results.close()  # type: ignore[attr-defined]
-    await_end(connection)
-    assert time.monotonic() - began < 30, "they sleep for 60"
+    await_end(connection)  # before they have slept for 60 seconds
 
 
 def test_a_process_that_dies_costs_its_payload(address: Address, connection: psycopg.Connection) -> None:
@@ -174,13 +158,13 @@ def test_a_process_that_dies_costs_its_payload(address: Address, connection: psy
     found.append(next(results))
     assert [result.rows for result in found[:5]] == [[(number,)] for number in range(5)]
     assert found[5].index == 0
-    assert str(found[5].error).startswith("Its process ended while it was asked")
+    assert str(found[5].error).startswith("Its process ended while it ran")
     assert list(results) == []
 
 
 def test_a_mode_or_number_of_workers_that_is_none_is_told() -> None:
     for wrong in ({"workers": 0}, {"workers": 1, "mode": "fibers"}):
-        with pytest.raises(ValueError, match="pass workers >= 1 and one of threads, processes, async"):
+        with pytest.raises(ValueError, match="pass workers >= 1 and one of threads, processes\\."):
             run_queries("", [("select 1", [])], **wrong)  # type: ignore[arg-type]
 
 
@@ -219,103 +203,42 @@ def test_ctrl_c_ends_quickly_and_closes_the_connections(
     ) as started:  # fmt: skip
         assert started.stdout is not None
         assert started.stdout.readline() == b"answered\n"
-        while connection.execute(f"{SESSIONS} and query like '%pg_sleep%'".encode()).fetchone() != (3,):
-            assert started.poll() is None
+        sleeping = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and wait_event = 'PgSleep'"
+        wait_until(lambda: connection.execute(sleeping).fetchone() == (3,))
         os.killpg(started.pid, signal.SIGINT)  # as a terminal does
         _, said = started.communicate(timeout=30)
     assert said.decode().strip().endswith("KeyboardInterrupt")
     await_end(connection)
 
 
-@pytest.fixture
-def people(address: Address, connection: psycopg.Connection) -> Address:
-    connection.execute("create schema core")
-    connection.execute("create schema marts")
-    connection.execute(
-        "create table core.people as select i::bigint as person_id, 'Name ' || i % 300 as name, 22 + i % 44 as age, "
-        "i % 3 = 0 as is_married, 'City ' || i % 40 as city, 'State ' || i % 20 as state, 'C ' || i % 10 as country "
-        "from generate_series(1, 9000) as i"
-    )
-    connection.execute("create unique index on core.people (person_id)")
-    connection.execute(
-        "create table marts.people_older_than as select a as age, a as older_count from generate_series(0, 99) as a"
-    )
-    connection.execute(
-        "create table marts.people_by_place as select country, state, count(*) as person_count "
-        "from core.people group by country, state"
-    )
-    connection.execute("analyze")
-    return address
+def count_rows(result: QueryResult) -> int:
+    return len(result.rows) // len(result.columns)
 
 
-def test_payloads_are_different_and_the_same_again(people: Address, connection: psycopg.Connection) -> None:
-    for kind in KINDS:
-        payloads = different_payloads(connection, kind, 100, 1)
-        assert len({repr(payload) for payload in payloads}) == 100
-        assert payloads == different_payloads(connection, kind, 100, 1)
-        assert payloads != different_payloads(connection, kind, 100, 2)
+@each_mode
+def test_a_function_is_applied_to_each_result_in_the_worker(address: Address, mode: Mode) -> None:
+    payloads = [("select generate_series(1, $1)", [3]), ("selec", []), ("select", []), ("select 1, 2", [])]
+    three, syntax, division, half = run(address, *payloads, mode=mode, function=count_rows)
+    assert (three.value, three.rows, three.columns) == (3, [], ("generate_series",))
+    assert (syntax.sqlstate, syntax.value) == ("42601", None)
+    assert (division.error, division.sqlstate, division.value) == ("integer division or modulo by zero.", None, None)
+    assert (half.value, half.error) == (0, None)
 
 
-def test_payloads_need_a_table_to_ask(connection: psycopg.Connection) -> None:
-    with pytest.raises(ProjectError, match=r"core\.people is not there.*dbt build"):
-        different_payloads(connection, "bound", 1, 1)
+def test_a_function_runs_in_the_worker_s_process(address: Address) -> None:
+    [one] = run(address, ("select 1", []), mode="processes", function=process_id)
+    assert one.value != os.getpid()
+    [one] = run(address, ("select 1", []), mode="threads", function=process_id)
+    assert one.value == os.getpid()
 
 
-def test_many_times_every_way(
-    people: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    use(people, monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    written = tmp_path / "many.json"
-    arguments = f"many bound --count 30 --workers 2 --rounds 1 --parallel 0 --json {written}"
-    assert main(arguments.split()) == 0
-    said = capsys.readouterr()
-    assert "All ways returned the same rows." in said.out
-    figures = json.loads(written.read_text())
-    assert [(way["kind"], way["way"], way["queries"]) for way in figures["ways"]] == [
-        ("bound", way, 30)
-        for way in (
-            SEQUENTIAL, "sequential, a connection a query", "threads, 2 workers", "processes, 2 workers",
-            "async, 2 workers",
-        )
-    ]  # fmt: skip
-    assert all(len(way["seconds"]) == 1 and way["queries_per_second"] > 0 for way in figures["ways"])
-    assert people.database not in json.dumps(figures["ways"])
+def process_id(_: QueryResult) -> int:
+    return os.getpid()
 
 
-def test_scans_are_measured_with_parallel_workers_and_without(
-    people: Address, connection: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for setting in ("min_parallel_table_scan_size = 0", "parallel_setup_cost = 0", "parallel_tuple_cost = 0"):
-        connection.execute(f"alter database {people.database} set {setting}".encode())
-    connection.execute(f"alter database {people.database} set max_parallel_workers_per_gather = 1".encode())
-    use(people, monkeypatch)
-    written = tmp_path / "many.json"
-    assert main(f"many scans --count 30 --workers 1 --rounds 1 --json {written}".split()) == 0
-    ways = json.loads(written.read_text())["ways"]
-    assert [(way["max_parallel_workers_per_gather"], way["parallel_plans"], way["queries"]) for way in ways] == [
-        *[(1, 2, 2)] * 5, *[(0, 0, 2)] * 5,
-    ]  # fmt: skip
-
-
-def test_other_rows_are_an_error() -> None:
-    one, other = QueryResult(0, [(1,)], ("a",), 1.0), QueryResult(0, [(2,)], ("a",), 1.0)
-    _check("threads", [("select 1", [])], [one], [one])
-    with pytest.raises(AnswersDiffer, match=r"threads: .*returned other rows"):
-        _check("threads", [("select 1", [])], [other], [one])
-
-
-def test_ratios_are_to_one_connection_of_the_same_kind_and_setting() -> None:
-    rows = [
-        ManyRow("bound", 2, 3, SEQUENTIAL, 10, (1.0, 9.0, 2.0)),
-        ManyRow("bound", 2, 3, "threads", 10, (1.0,)),
-        ManyRow("bound", 0, 0, SEQUENTIAL, 10, (4.0,)),
-        ManyRow("bound", 0, 0, "threads", 10, (2.0,)),
-    ]
-    assert [ratio(row, rows) for row in rows] == [1, 2, 1, 2]
-    lines = closing_lines(rows)
-    assert lines[0] == "bound, max_parallel_workers_per_gather = 2: best is threads, 2.00 times one connection."
-    assert "several cores even when asked one after the other" in lines[-2]
+def test_a_function_that_no_process_can_import_is_told(address: Address) -> None:
+    with pytest.raises(ToolError, match="define it with `def` at the top of a module"):
+        run(address, ("select 1", []), mode="processes", function=lambda result: result.rows)
 
 
 def test_the_package_exports_what_it_says() -> None:

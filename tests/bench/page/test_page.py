@@ -4,36 +4,37 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 import bench.results
+from bench.circumstances import read_circumstances
 from bench.cli import main
 from bench.compare.cases import measure_loading
-from bench.compare.loading import loading_figures
-from bench.compare.records import persons, time_cases, timings_figures
-from bench.compare.transform import COMPARED_WITH, Cost, Way, transform_figures
+from bench.compare.records import measure_records, persons
+from bench.comparison import Comparison, Comparisons, Run, Timing, Variant, measure_comparison
+from bench.demo import Steps
 from bench.errors import ResultUnreadable
-from bench.many.benchmark import SEQUENTIAL, ManyRow, many_figures
 from bench.page.document import SECTIONS, write_page
-from bench.page.figure import listed, number, several
-from bench.queries.benchmarks import Benchmark, Parameter
 from bench.queries.measure import measure
 from bench.queries.pgbench import compare
-from bench.queries.report import circumstances, figures
-from bench.queries.worker import Mix, Run, run_async
+from bench.queries.report import figures
+from bench.queries.run import Mix
+from bench.queries.run import Run as QueryRun
 from bench.results import keep, read_results
 from bench.tune.candidates import read_candidate
-from bench.tune.report import tuning_figures
+from bench.tune.report import figures as tuning_figures
 from bench.tune.trials import tune
+from bench.words import number
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
-from tests.bench.conftest import LAYERS, SQL
+from tests.bench.support import CIRCUMSTANCES, CORE, LAYERS, MART, TABLES
 
 BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 FLAGS = (
@@ -73,7 +74,7 @@ def results(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> It
     with connect(server.address) as connection:
         connection.execute(f"create database {address.database}")
         with connect(address) as own:
-            own.execute(LAYERS)
+            own.execute(TABLES)
         try:
             write_results(folder, address)
             yield folder
@@ -82,39 +83,44 @@ def results(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def write_results(folder: Path, address: Address) -> None:
-    age = Parameter("age", "integer", range(22, 66))
-    benchmarks = [Benchmark(f"older_{layer}", "older", layer, text, (age,)) for layer, text in SQL.items()]
-    core, mart = benchmarks[1:]
-    run = Run(address=address, driver="asyncpg", connections=2, seconds=0.6, seed=1)
-    rows = [row for benchmark in benchmarks for row in measure(benchmark, [50], run)]
-    keep("queries", figures(rows, [compare(Mix.of(mart), run, rounds=1)], run), folder / "layers.json")
+    here = read_circumstances(address)
+    run = QueryRun(address=address, driver="asyncpg", connections=2, seconds=0.6, seed=1)
+    rows = [row for benchmark in LAYERS for row in measure(benchmark, [50], run)]
+    keep("queries", figures(rows, run, [compare(Mix.of(MART), run, rounds=1)]), here, folder / "layers.json")
     for count in (1, 2, 3):
         more = replace(run, connections=count)
-        keep("queries", figures(measure(mart, [None], more), [], more), folder / f"connections-{count}.json")
+        keep("queries", figures(measure(MART, [None], more), more), here, folder / f"connections-{count}.json")
     scheduled = replace(run, rate=50, seconds=2.2)
-    keep("queries", figures(measure(mart, [None], scheduled), [], scheduled), folder / "open.json")
-    tuning = tune([core], [read_candidate("people (age)")], address, runs=1, seed=1, lock_seconds=5)
-    keep("tune", tuning_figures(tuning, address, 1), folder / "tune.json")
-    timings = run_async(time_cases(address, persons(20, 1), 1))
-    keep("records", timings_figures(timings, address, 1), folder / "records.json")
-    loads = measure_loading(["csv"], address, rows=300, runs=1, only=["psql", "loader-2"])
-    keep("load", loading_figures(loads, address, 1), folder / "load.json")
-    names = dict.fromkeys([*COMPARED_WITH, *COMPARED_WITH.values()])
-    refreshes = [name for name in names if "stock full" in name or "relink" in name or "in place" in name]
-    ways = [
-        Way(name, 1000 if name in refreshes else 100, costs(at), 8192, 8192, at) for at, name in enumerate(names, 1)
-    ]
-    keep("transform", transform_figures(ways, address, 1000), folder / "transform.json")
-    many = [
-        ManyRow("bound", 0, 0, way, 10, (at, at + 1)) for at, way in enumerate(["threads, 2 workers", SEQUENTIAL], 1)
-    ]
-    keep("many", many_figures(many, address, 2, 1), folder / "many.json")
-    steps = [{"title": "Load", "seconds": 1.5}]
-    keep("demo", {**circumstances(address), "rows": 3, "steps": steps}, folder / "demo.json")
+    keep("queries", figures(measure(MART, [None], scheduled), scheduled), here, folder / "open.json")
+    tuning = tune([CORE], [read_candidate("people (age)")], address, rounds=1, seed=1, lock_seconds=5)
+    keep("tune", tuning_figures(tuning, 1), here, folder / "tune.json")
+    compared = {
+        "records": measure_records(address, persons(20, 1), 1, lambda _: None),
+        "load": measure_loading(["csv"], address, rows=300, rounds=1, only=["psql", "loader-2"]),
+        "transform": [imagined("full refresh", "stock full refresh", "swap")],
+        "many": [imagined("bound", "one connection", "run_queries, 2 threads")],
+    }
+    for kind, comparisons in compared.items():
+        keep(kind, Comparisons(rounds=2, comparisons=tuple(comparisons)), here, folder / f"{kind}.json")
+    keep("demo", steps(Load=1.5), here, folder / "demo.json")
 
 
-def costs(at: int) -> tuple[Cost, ...]:
-    return Cost(at / 10, 1_000_000, 0.01), Cost(at / 5, 2_000_000, 0.02)
+def steps(**seconds: float) -> Comparisons:
+    return Steps(seconds).figures(3)
+
+
+def imagined(name: str, *titles: str) -> Comparison:
+    """A comparison in which each variant takes half of the time of the one before, with two rounds of each."""
+
+    def variant(title: str, seconds: float) -> Variant:
+        def measured(turn: int) -> Run:
+            return Run(seconds=seconds * (1 + turn), wal_bytes=10**6, reader_wait_seconds=0.01)
+
+        origin: Any = "ours" if title == titles[-1] else "reference"
+        return Variant(name=title, title=title, count=10, measure=measured, origin=origin)
+
+    variants = [variant(title, 1 / 2**at) for at, title in enumerate(titles)]
+    return measure_comparison(name, f"{name} of ten", "rows", variants, 2, lambda _: None)
 
 
 @pytest.fixture
@@ -160,7 +166,7 @@ def test_the_page_as_a_browser_shows_it(page: Path, browser: webdriver.Chrome) -
     asked = {one["request"]["url"] for one in requests if one["documentURL"] == page.as_uri()}  # not the browser's own
     assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
 
-    light, dark, paper = (colors(browser, *way) for way in (("screen", "light"), ("screen", "dark"), ("print", "dark")))
+    light, dark, paper = (colors(browser, *one) for one in (("screen", "light"), ("screen", "dark"), ("print", "dark")))
     assert light[0] > light[1], "dark words on a light ground"
     assert dark[0] < dark[1], "light words on a dark ground"
     assert paper == light
@@ -184,12 +190,20 @@ def test_the_page_says_what_the_figures_mean_and_where_they_come_from(page: Path
     assert "times as many as core" in text
     [core] = [row for row in json.loads((results / "layers.json").read_text())["rows"] if row["layer"] == "core"]
     assert f">{number(core['qps'])}</text>" in text
-    assert "50.0 queries arrived a second (the dashed line)" in text
-    assert "Relink takes 0.14 of stock dbt&#39;s time" in text
-    assert "Best is threads, 2 workers: " in text
+    assert "of 50 queries a second answered; latency counts from the scheduled time" in text
+    assert "Time, stock full refresh = 1: swap: 0.50." in text
     assert "layers.json" in text
     assert "PostgreSQL 1" in text
     assert "shared_buffers = " in text
+
+
+def test_terminal_and_page_say_the_same(results: Path, page: Path) -> None:
+    for path in results.glob("*.json"):
+        content = json.loads(path.read_text())
+        said = [text for one in content.get("comparisons", []) for text in one["sentences"]]
+        said += [one["text"] for one in content.get("sentences", []) if one["section"] in ("pgbench", "layers")]
+        for sentence in said:
+            assert f'<p class="meaning">{escape(sentence)}</p>' in page.read_text()
 
 
 def test_without_results_every_section_says_which_command_makes_them(tmp_path: Path) -> None:
@@ -201,23 +215,40 @@ def test_without_results_every_section_says_which_command_makes_them(tmp_path: P
         assert f"<code>{section.command}</code> makes it" in text
 
 
-@pytest.mark.parametrize("kind", ["load", "queries", "records", "transform", "tune", "many", "demo"])
-def test_a_result_without_what_is_drawn_is_a_section_without_a_plot(kind: str, tmp_path: Path) -> None:
-    keep(kind, {}, tmp_path / "bare.json")
+def write(path: Path, kind: str, **content: Any) -> None:
+    """Write a result by hand, as another version may have."""
+    document = {"format": bench.results.FORMAT, "kind": kind, "command": "c", **asdict(CIRCUMSTANCES), **content}
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("kind", ["load", "records", "transform", "many", "demo"])
+def test_a_comparison_without_seconds_is_a_section_without_a_plot(kind: str, tmp_path: Path) -> None:
+    absent = Timing(variant="a", title="a", origin="peer", count=1, note="not installed")
+    bare = Comparison(name="a", title="a", unit="rows", base="a", ratio_of="time", timings=(absent,))
+    keep(kind, Comparisons(rounds=1, comparisons=(bare,)), CIRCUMSTANCES, tmp_path / "bare.json")
     assert write_page(tmp_path, tmp_path / "page.html").plots == 0
 
 
-def test_a_section_whose_figures_cannot_be_read_names_the_file(tmp_path: Path) -> None:
-    keep("records", {"cases": [{"tasks": 1}]}, tmp_path / "old.json")
-    with pytest.raises(ResultUnreadable, match=r"old\.json.*remove it"):
+@pytest.mark.parametrize("kind", ["load", "queries", "records", "transform", "tune", "many", "demo"])
+def test_a_result_without_figures_is_named(kind: str, tmp_path: Path) -> None:
+    write(tmp_path / "bare.json", kind)
+    with pytest.raises(ResultUnreadable, match=r"bare\.json: \w+: Field required.*remove it"):
         write_page(tmp_path, tmp_path / "page.html")
+
+
+def test_a_result_of_another_version_is_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text('{"kind": "records", "cases": []}')
+    assert str(write_page(tmp_path, tmp_path / "page.html")).endswith("1 results of another version left out")
 
 
 def test_results_are_kept_in_a_file_each_and_the_newest_counts(tmp_path: Path) -> None:
     for date, seconds in (("2026-01-02T00:00:00+00:00", 7.0), ("2026-01-01T00:00:00+00:00", 9.0)):
-        keep("demo", {"date": date, "rows": 3, "steps": [{"title": "Load", "seconds": seconds}]})
-    assert [result.content["steps"][0]["seconds"] for result in read_results(bench.results.FOLDER)] == [9.0, 7.0]
-    assert "it takes 7.00 s" in write_page(bench.results.FOLDER, tmp_path / "page.html").path.read_text()
+        keep("demo", steps(Load=seconds), replace(CIRCUMSTANCES, date=date))
+    results, _ = read_results(bench.results.FOLDER)
+    assert [result.read(Comparisons).comparisons[0].timings[0].seconds for result in results] == [(9.0,), (7.0,)]
+    page = write_page(bench.results.FOLDER, tmp_path / "page.html")
+    assert page.plots == 1
+    assert "own work: 7.0 s" in page.path.read_text()
 
 
 @pytest.mark.parametrize(("content", "reason"), [("{", "is not JSON"), ("{}", "has no kind"), ("[]", "has no kind")])
@@ -228,20 +259,8 @@ def test_a_file_that_is_no_result_is_named(content: str, reason: str, tmp_path: 
 
 
 def test_words_of_a_result_are_escaped(tmp_path: Path) -> None:
-    keep(
-        "demo",
-        {"rows": 3, "revision": "<script>x</script>", "steps": [{"title": "<b>", "seconds": 1}]},
-        tmp_path / "r.json",
-    )
+    here = replace(CIRCUMSTANCES, revision="<script>x</script>")
+    keep("demo", steps(**{"<b>": 1.0}), here, tmp_path / "r.json")
     text = write_page(tmp_path, tmp_path / "page.html").path.read_text()
     assert "<script>" not in text
     assert "<b>" not in text
-
-
-def test_numbers_in_words() -> None:
-    assert [number(value) for value in (26_543, 4_120, 17.77, 0.838, 0.0042, 0)] == [
-        "26,500", "4,120", "17.8", "0.84", "0.0042", "0.00",
-    ]  # fmt: skip
-    assert several([4_000, 12.3]) == "12.3 to 4,000"
-    assert several([2.0, 2.001]) == "2.00"
-    assert [listed([]), listed(["a"]), listed(["a", "b", "c"])] == ["", "a", "a, b and c"]

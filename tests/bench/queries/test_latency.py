@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from bench.queries.latency import (
     NS_PER_SECOND,
     Counts,
-    Tally,
+    WorkerResult,
     add_series,
-    mark_seconds,
     pack,
     shares,
     slices,
@@ -50,7 +49,7 @@ def test_slices(sizes: list[int], expected: list[range]) -> None:
 
 
 def packed(*workers: list[int]) -> Counts:
-    return pack([Tally(array("q", values)) for values in workers])
+    return pack([WorkerResult(0, array("q", values)) for values in workers])
 
 
 @settings(deadline=None, max_examples=20)  # a histogram takes some 20 ms to travel
@@ -80,28 +79,32 @@ def test_a_latency_past_the_histogram_still_counts() -> None:
 
 
 def test_summary_counts_errors_beside_answers() -> None:
-    tallies = [Tally(array("q", [2_000_000, 1_000_000])), Tally(array("q"), 2, "Gone."), Tally(array("q"), 1, "Later.")]
-    summary = summarise([pack(tallies[:2]), pack(tallies[2:])], 0.5)
+    results = [
+        WorkerResult(latencies=array("q", [2_000_000, 1_000_000])),
+        WorkerResult(errors=2, first_error="Gone."),
+        WorkerResult(errors=1, first_error="Later."),
+    ]
+    summary = summarise([pack(results[:2]), pack(results[2:])], 0.5)
     assert (summary.done, summary.errors, summary.first_error, summary.qps) == (2, 3, "Gone.", 4.0)
     assert (summary.mean_ms, summary.max_ms) == (1.5, 2.0)
     assert summary.p50_ms == pytest.approx(1.0, rel=1e-3)
 
 
 def test_summary_of_nothing() -> None:
-    summary = summarise([pack([Tally()])], 0.0)
+    summary = summarise([pack([WorkerResult()])], 0.0)
     assert (summary.done, summary.qps, summary.p50_ms, summary.max_ms) == (0, 0.0, None, None)
     assert (summary.percentiles, summary.series) == ({}, [])
 
 
 def test_answers_are_counted_by_the_second_that_they_came_in() -> None:
-    first, second = Tally(), Tally()
-    mark = NS_PER_SECOND
-    # The first query's tally is answered at 0.1 s and 2.5 s: the second in between has none.
-    first.latencies.append(1)
-    second.latencies.extend([1, 1])
-    mark = mark_seconds([first, second], int(2.5 * NS_PER_SECOND), mark)
-    assert mark == 3 * NS_PER_SECOND
-    first.latencies.append(1)
+    began = 7 * NS_PER_SECOND + 5
+
+    def worker(*seconds: float) -> WorkerResult:
+        answered = array("q", [began + int(second * NS_PER_SECOND) for second in seconds])
+        return WorkerResult(began, array("q", [1] * len(seconds)), answered)
+
+    # The first query is answered at 0.1 s and 2.5 s: the second in between has none.
+    first, second = worker(0.1, 2.5), worker(0.2, 0.3)
     assert summarise([pack([first])], 2.6).series == [1, 0]
     assert summarise([pack([first]), pack([second])], 3.0).series == [3, 0, 1]
 
