@@ -9,10 +9,9 @@ import click
 from bench.compare.command import load, records, transform
 from bench.demo import run_demo
 from bench.generate.command import generate
-from bench.many.command import many
-from bench.options import rows_option
+from bench.many.benchmark import many
 from bench.queries.command import queries
-from bench.results import FOLDER, PAGE
+from bench.results import FOLDER, PAGE, rows_option
 from bench.tune.command import tune
 from loaders.command_line import one_line_errors
 

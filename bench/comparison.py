@@ -138,17 +138,13 @@ def measure_comparison(
                 notes[variant.name] = str(error)
     base = runs.get(variants[0].name, []) if variants[0].name not in notes else []
     timings = tuple(_timing(one, runs[one.name], base, notes.get(one.name, ""), ratio_of) for one in chosen)
-    base_title = variants[0].title
-    found = Comparison(name=name, title=title, unit=unit, base=base_title, ratio_of=ratio_of, timings=timings)
-    return with_sentences(found, remarks)
-
-
-def with_sentences(comparison: Comparison, remarks: Sequence[str] = ()) -> Comparison:
-    """Return the comparison with what its ratios say in words, then the remarks."""
-    said = [*_ratios_in_words(comparison), *remarks]
-    missing = [f"{one.title} ({one.note})" for one in comparison.timings if one.note]
+    said = [*_ratios_in_words(timings, variants[0].title, ratio_of), *remarks]
+    missing = [f"{one.title} ({one.note})" for one in timings if one.note]
     said += [f"Not measured: {'; '.join(missing)}."] if missing else []
-    return replace(comparison, sentences=tuple(said))
+    return Comparison(
+        name=name, title=title, unit=unit, base=variants[0].title, ratio_of=ratio_of, timings=timings,
+        sentences=tuple(said),
+    )  # fmt: skip
 
 
 def check_failures(comparisons: Sequence[Comparison]) -> None:
@@ -178,15 +174,14 @@ def _timing(variant: Variant, runs: Sequence[Run], base: Sequence[Run], note: st
     )  # fmt: skip
 
 
-def _ratios_in_words(comparison: Comparison) -> list[str]:
-    others = [one for one in comparison.timings if one.ratio is not None and one.title != comparison.base]
-    if not others:
+def _ratios_in_words(timings: Sequence[Timing], base: str, ratio_of: Measure) -> list[str]:
+    ratios = {one.title: one.ratio for one in timings if one.ratio is not None and one.title != base}
+    if not ratios:
         return []
-    if comparison.ratio_of == "time":
-        words = [f"{one.title}: {one.ratio}" for one in others]
-        return [f"Time, {comparison.base} = 1: {'; '.join(words)}."]
-    best = max(others, key=lambda one: one.ratio.median if one.ratio is not None else 0.0)
-    assert best.ratio is not None  # noqa: S101 - those without one were left out
-    if best.ratio.median <= 1:
-        return [f"The fastest is {comparison.base}."]
-    return [f"The fastest is {best.title}: {best.ratio} times the rate of {comparison.base}."]
+    if ratio_of == "time":
+        words = [f"{title}: {ratio}" for title, ratio in ratios.items()]
+        return [f"Time, {base} = 1: {'; '.join(words)}."]
+    best = max(ratios, key=lambda title: ratios[title].median)
+    if ratios[best].median <= 1:
+        return [f"The fastest is {base}."]
+    return [f"The fastest is {best}: {ratios[best]} times the rate of {base}."]

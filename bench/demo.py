@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 
-from bench.circumstances import read_circumstances
 from bench.compare.cases import measure_loading
 from bench.comparison import Comparison, Comparisons, Timing
+from bench.environment import dbt_program, read_circumstances
 from bench.errors import StepFailed
 from bench.generate.people import generate_people
-from bench.programs import dbt_program
 from bench.queries.answers import checked_benchmarks
 from bench.queries.benchmarks import Benchmark
 from bench.queries.measure import check_errors, measure

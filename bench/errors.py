@@ -1,16 +1,4 @@
-"""The errors that bench/ raises; every message ends in its remedy.
-
-BenchError
-├── ProjectError     dbt cannot compile the project, or an analysis declares its benchmark wrongly
-├── UnknownQuery     a name that no benchmark has
-├── CandidateError   an index that cannot be tried
-├── QueryFailed      a benchmark's SQL cannot be prepared or answered
-├── AnswersDiffer    two layers, or two variants, answer the same question differently
-├── ToolError        a program that is needed is missing or failed
-├── RunFailed        a run of a variant failed; the other variants are measured
-├── ResultUnreadable a file of figures that cannot be read
-└── StepFailed       a step of the demo ended with a non-zero exit code
-"""
+"""The errors that bench/ raises, all BenchErrors; every message ends in its remedy."""
 
 from loaders.errors import ExpectedError
 

@@ -1,4 +1,4 @@
-"""The tables on the terminal."""
+"""How figures are shown: numbers in sentences, tables on the terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -6,6 +6,21 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.comparison import Comparison, Timing
+
+
+def number(value: float) -> str:
+    """Write a number with the digits that count: 26,500, 4,120, 17.8, 0.84, 0.0042."""
+    if value >= 100:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
 
 # Without a terminal rich assumes 80 columns and folds the figures.
 WIDTH_WITHOUT_TERMINAL = 160

@@ -14,10 +14,9 @@ import duckdb
 from bench.compare.loading import Case, Command, measure_case
 from bench.compare.peers import SCHEMA, peer_commands
 from bench.comparison import Comparison
-from bench.database import temporary_database
+from bench.environment import server_program, temporary_database
 from bench.errors import ToolError
 from bench.generate.people import FILE_NAME, generate_people
-from bench.programs import server_program
 from loaders.connection import Address
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import click
 
-from bench.circumstances import read_circumstances
 from bench.compare.cases import CASES, measure_loading
 from bench.compare.records import measure_records, persons
 from bench.comparison import Comparisons, check_failures
-from bench.options import json_option, rounds_option, rows_option, say, seed_option
-from bench.results import keep
+from bench.environment import read_circumstances
+from bench.results import json_option, keep, rounds_option, rows_option, say, seed_option
 from bench.tables import print_comparisons
 from loaders.connection import Address
 

@@ -11,8 +11,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from bench.comparison import Comparison, Origin, Run, Variant, measure_comparison
 from bench.errors import QueryFailed
-from bench.event_loop import run_async
 from bench.generate.people import FIRST_NAMES, LAST_NAMES, OLDEST, YOUNGEST, places
+from bench.queries.run import run_async
 from loaders import insert_records
 from loaders.connection import Address, connect
 

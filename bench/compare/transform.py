@@ -18,7 +18,7 @@ from psycopg import sql
 
 from bench.compare.scratch_project import Project
 from bench.comparison import Comparison, Origin, Run, Timing, Variant, measure_comparison
-from bench.database import temporary_database
+from bench.environment import temporary_database
 from loaders.connection import Address, connect
 from loaders.errors import ServerError
 

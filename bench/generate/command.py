@@ -8,7 +8,7 @@ import click
 from bench.generate.gym import ENTITIES, generate_gym
 from bench.generate.people import generate_people
 from bench.generate.shop import generate_shop
-from bench.options import rows_option, seed_option
+from bench.results import rows_option, seed_option
 from loaders.bronze import bronze_location
 
 

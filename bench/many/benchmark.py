@@ -1,17 +1,23 @@
-"""Time many different queries one by one and in parallel, and compare all that they return."""
+"""The command `many`: time different queries one by one and in parallel, and compare all that they return."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import click
 import psycopg
 
-from bench.comparison import Comparison, Run, Variant, measure_comparison
+from bench.comparison import Comparison, Comparisons, Run, Variant, measure_comparison
+from bench.environment import read_circumstances
 from bench.errors import AnswersDiffer, QueryFailed
 from bench.many.connection import Connection, Payload, QueryResult, Target
-from bench.many.payloads import FEWER, common_words, different_payloads
+from bench.many.payloads import FEWER, KINDS, common_words, different_payloads
 from bench.many.run_queries import MODES, Mode, run_queries
+from bench.results import json_option, keep, rounds_option, say, seed_option
+from bench.tables import print_comparisons
 from loaders.connection import Address, connect
 
 GATHER = "max_parallel_workers_per_gather"
@@ -147,3 +153,38 @@ def _parallel_plans(target: Target, payloads: Sequence[Payload]) -> int:
     plain = Target(target.conninfo, target.is_read_only)
     explained = one_connection(plain, [(f"explain {text}", parameters) for text, parameters in payloads])
     return sum(any("Gather" in line for (line,) in result.rows) for result in explained)
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.option("--count", type=click.IntRange(min=1), default=2000, show_default=True, help="Number of queries.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2 * (os.cpu_count() or 1), show_default="2 a core",
+    help="Threads or processes, with a connection each.",
+)  # fmt: skip
+@rounds_option
+@seed_option
+@click.option(
+    "--parallel", "gathers", type=click.IntRange(min=0), multiple=True, metavar="N",
+    help="Value of max_parallel_workers_per_gather; may be repeated.  "
+    "[default: the server's, then 0 if plans have parallel workers]",
+)  # fmt: skip
+@json_option
+def many(
+    kinds: tuple[str, ...], count: int, workers: int, rounds: int, seed: int, gathers: tuple[int, ...],
+    json_path: Path | None,
+) -> None:  # fmt: skip
+    """Compare run_queries, by threads and by processes, with one connection, on different SELECTs.
+
+    Kinds: bound (the database works for milliseconds), scans (of a whole table; a twentieth of the count), lookups (the
+    client is the limit), function (work in Python on each result; a tenth of the count). All must return the same rows.
+
+    Example: python -m bench many bound function --count 2000 --workers 4 --parallel 0
+    """
+    address = Address.from_environment()
+    comparisons = measure_many(
+        address, kinds=kinds or KINDS, count=count, workers=workers, rounds=rounds, seed=seed, gathers=gathers, say=say
+    )
+    print_comparisons(comparisons)
+    figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons), seed=seed, workers=workers)
+    keep("many", figures, read_circumstances(address), json_path)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.page import comparisons, queries, trials
-from bench.page.figure import Figure
+from bench.environment import Server
+from bench.page import figures, queries
+from bench.page.figures import Figure
 from bench.results import PROGRAM, Result, read_results, write_whole
 
 TEMPLATE = "template.html"
@@ -25,20 +26,10 @@ class Section:
     draw: Callable[[Sequence[Result]], list[Figure]]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A machine and a server, in words, and the results that were taken there."""
-
-    machine: str
-    server: str
-    settings: str
-    results: Sequence[Result]
-
-
 SECTIONS = (
     Section(
         "loading", "Loading compared with other tools", "The same files into the same columns, by whole commands.",
-        f"{PROGRAM} load", partial(comparisons.draw, "load"),
+        f"{PROGRAM} load", partial(figures.comparisons, "load"),
     ),
     Section(
         "layers", "What each layer gives", "The same question, asked of each layer; the answers are compared first.",
@@ -62,23 +53,23 @@ SECTIONS = (
     ),
     Section(
         "transform", "Staging to core", "This project's full refresh and increments compared with stock dbt's.",
-        f"{PROGRAM} transform", partial(comparisons.draw, "transform"),
+        f"{PROGRAM} transform", partial(figures.comparisons, "transform"),
     ),
     Section(
         "trials", "Index trials", "Each index is built in a transaction that is rolled back.",
-        f"{PROGRAM} tune --set shop", trials.indexes,
+        f"{PROGRAM} tune --set shop", figures.trials,
     ),
     Section(
         "many", "Many different queries", "Thousands of different queries, one by one and in parallel.",
-        f"{PROGRAM} many", partial(comparisons.draw, "many"),
+        f"{PROGRAM} many", partial(figures.comparisons, "many"),
     ),
     Section(
         "records", "Records from Python", "insert_records, by COPY and by executemany.",
-        f"{PROGRAM} records", partial(comparisons.draw, "records"),
+        f"{PROGRAM} records", partial(figures.comparisons, "records"),
     ),
     Section(
         "demo", "The demo, step by step", "From a generated file to measured answers.",
-        "make demo", partial(comparisons.draw, "demo"),
+        "make demo", partial(figures.comparisons, "demo"),
     ),
 )  # fmt: skip
 
@@ -107,20 +98,23 @@ def write_page(folder: Path, target: Path) -> Page:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template(TEMPLATE).render(
-        sections=SECTIONS, drawn=drawn, places=places(results), lead=_lead(results)
+        sections=SECTIONS, drawn=drawn, places=_places(results), lead=_lead(results)
     )
     write_whole(target, page)
-    return Page(target, sum(len(figures) for _, figures in drawn), len(results), skipped)
+    return Page(target, sum(len(some) for _, some in drawn), len(results), skipped)
 
 
-def places(results: Sequence[Result]) -> list[Place]:
+def _places(results: Sequence[Result]) -> list[tuple[str, Server, list[Result]]]:
     """Group results, newest first, by the machine and the server that they were taken on."""
-    groups: dict[tuple[str, str, str], list[Result]] = {}
+    groups: list[tuple[str, Server, list[Result]]] = []
     for result in reversed(results):
-        server = result.circumstances.server
-        settings = ", ".join(f"{name} = {value}" for name, value in server.settings.items())
-        groups.setdefault((str(result.circumstances.machine), server.version, settings), []).append(result)
-    return [Place(*words, some) for words, some in groups.items()]
+        here = str(result.circumstances.machine), result.circumstances.server
+        known = next((some for *place, some in groups if tuple(place) == here), None)
+        if known is None:
+            groups.append((*here, [result]))
+        else:
+            known.append(result)
+    return groups
 
 
 def _lead(results: Sequence[Result]) -> str:

@@ -46,16 +46,6 @@ class Point:
     text: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A cell of a matrix: its row and column, what it says (lines), and the kind that gives its colour."""
-
-    row: str
-    column: str
-    text: str
-    kind: str
-
-
 def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
     """Draw horizontal bars, this project's in its own colour."""
     chart = alt.Chart(_values(bars))
@@ -73,7 +63,7 @@ def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
     ]
     if any(bar.low is not None for bar in bars):
         layers.append(
-            chart.transform_filter("datum.low != null")
+            chart.transform_filter("datum.low != null && datum.low < datum.high")
             .mark_rule(strokeWidth=1.5, color=TEXT)
             .encode(x="low:Q", x2="high:Q", y=y)
         )
@@ -101,35 +91,14 @@ def lines(
     return _svg(alt.layer(*layers).properties(height=LINES))
 
 
-def matrix(cells: Sequence[Cell], *, kinds: Sequence[str]) -> str:
-    """Draw a table whose cells are coloured by kind: good, bad, indifferent."""
-    chart = alt.Chart(_values(cells))
-    lines = "split(datum.label, '\\n')"
-    x = alt.X(
-        "column:N",
-        title=None,
-        sort=None,
-        axis=alt.Axis(orient="top", labelAngle=0, labelExpr=lines, labelPadding=20, domain=False, ticks=False),
-    )
-    y = alt.Y("row:N", title=None, sort=None)
-    colors = alt.Scale(domain=list(kinds), range=[OURS, SERIES[3], GRID])
-    color = alt.Color("kind:N", scale=colors, legend=alt.Legend(title=None, orient="bottom"))
-    box = chart.mark_rect(stroke="var(--panel)", strokeWidth=4, cornerRadius=6).encode(x=x, y=y, color=color)
-    on_color = alt.condition(alt.datum.kind == kinds[-1], alt.value(TEXT), alt.value("var(--panel)"))
-    label = chart.mark_text(lineBreak="\n", dy=-6, lineHeight=15).encode(x=x, y=y, text="text:N", color=on_color)
-    return _svg(alt.layer(box, label).properties(height=AXIS + LEGEND + 46 * len({cell.row for cell in cells})))
-
-
-def _values(items: Sequence[Bar] | Sequence[Point] | Sequence[Cell]) -> alt.InlineData:
+def _values(items: Sequence[Bar] | Sequence[Point]) -> alt.InlineData:
     return alt.InlineData(values=[asdict(item) for item in items])
 
 
-def _series_color(names: Sequence[str], colors: Sequence[str] = SERIES) -> alt.Color:
+def _series_color(names: Sequence[str]) -> alt.Color:
     """Colour by series; the legend is left out where there is but one."""
     legend = alt.Legend(title=None, orient="top", symbolType="circle") if len(names) > 1 else None
-    return alt.Color(
-        "series:N", sort=list(names), legend=legend, scale=alt.Scale(domain=list(names), range=list(colors))
-    )
+    return alt.Color("series:N", sort=list(names), legend=legend, scale=alt.Scale(domain=list(names), range=SERIES))
 
 
 def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> alt.Axis:

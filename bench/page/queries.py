@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bench.comparison import Spread
-from bench.page.figure import Figure
+from bench.page.figures import Figure
 from bench.page.plots import Bar, Point, bars, lines
 from bench.queries.measure import Row
 from bench.queries.pgbench import PgbenchComparison
 from bench.queries.report import QueriesFigures, by_layer
 from bench.results import Result, of_kind
-from bench.words import number
+from bench.tables import number
 
 LAYERS = ("staging", "core", "mart")
 # A rate of less time says little, and would stand beside others that say more.

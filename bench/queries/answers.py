@@ -11,10 +11,9 @@ from typing import Any
 import click
 
 from bench.errors import AnswersDiffer, ProjectError
-from bench.event_loop import run_async
 from bench.queries.benchmarks import Arguments, Benchmark, choose, compile_benchmarks
 from bench.queries.drivers import Session
-from bench.queries.run import Run
+from bench.queries.run import Run, run_async
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.environment import dbt_program
 from bench.errors import ProjectError, UnknownQuery
-from bench.programs import dbt_program
 from loaders.connection import Address
 
 PARAMETER_TYPES = ("integer", "bigint", "text")

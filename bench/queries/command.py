@@ -5,15 +5,14 @@ from pathlib import Path
 
 import click
 
-from bench.circumstances import read_circumstances
-from bench.options import json_option, say, seed_option
+from bench.environment import read_circumstances
 from bench.queries.answers import checked_benchmarks
 from bench.queries.drivers import DRIVERS
 from bench.queries.measure import Row, check_errors, measure_mix
 from bench.queries.pgbench import compare
 from bench.queries.report import figures, rows_table
 from bench.queries.run import Mix, Run, read_weights
-from bench.results import keep
+from bench.results import json_option, keep, say, seed_option
 from bench.tables import console
 from loaders.connection import Address
 

@@ -17,7 +17,7 @@ from bench.errors import QueryFailed, ToolError
 from bench.queries.arrivals import scheduled
 from bench.queries.benchmarks import Benchmark
 from bench.queries.latency import NS_PER_SECOND, Summary, shares, slices, summarise
-from bench.queries.process import Process, ProcessResult, run_process
+from bench.queries.process import LoopResult, Process, run_process
 from bench.queries.run import Mix, Run
 
 TOTAL = "total"
@@ -91,9 +91,10 @@ def _start_without_interrupts(child: SpawnProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[ProcessResult]]:
-    """Receive each process's results; raise the first failure that is not merely the end of another one's."""
-    waiting, received = list(inboxes), []
+def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[LoopResult]]:
+    """Receive the results of each event loop; raise the first failure that is not merely the end of another's."""
+    waiting, ended = list(inboxes), 0
+    received: list[list[LoopResult]] = []
     while waiting:
         for inbox in wait(waiting):
             assert isinstance(inbox, Connection)  # noqa: S101 - wait() returns what it was given
@@ -108,13 +109,14 @@ def _collect(inboxes: Sequence["Connection[Any, Any]"]) -> list[list[ProcessResu
                 continue
             if isinstance(result, BaseException):
                 raise result
-            received.append(result)
-    if len(received) < len(inboxes):
+            received += result
+            ended += 1
+    if ended < len(inboxes):
         raise ToolError("The benchmark's processes stopped waiting for each other. Try again.")
     return received
 
 
-def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[ProcessResult]) -> list[Row]:
+def _rows(mix: Mix, count: int | None, run: Run, parts: Sequence[LoopResult]) -> list[Row]:
     """Merge the parts of one count, from the first process's start to the last one's end."""
     seconds = (max(part.ended_ns for part in parts) - min(part.began_ns for part in parts)) / NS_PER_SECOND
     by_query = list(zip(*(part.counts for part in parts), strict=True))

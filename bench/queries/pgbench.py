@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.comparison import Spread, paired_ratio
+from bench.environment import server_program
 from bench.errors import ToolError
-from bench.programs import server_program
 from bench.queries.benchmarks import Argument, Benchmark
 from bench.queries.measure import measure_mix
 from bench.queries.run import Mix, Run

@@ -13,47 +13,25 @@ from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError, Thread
 from typing import Any
 
-from bench.event_loop import run_async
 from bench.queries.arrivals import Schedule
 from bench.queries.drivers import DRIVERS
-from bench.queries.latency import Counts, WorkerResult, pack, shares
-from bench.queries.run import Mix, Run
+from bench.queries.latency import Counts, pack, shares
+from bench.queries.run import Mix, Run, run_async
 from bench.queries.worker import Workload, open_sessions, run_workers, warm_up
 
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What one event loop saw of one row: its workers' results, one a query; the clock is the machine's."""
+    """What one event loop saw of one row: the counts have one entry a query, the last are of all together.
 
-    began_ns: int
-    ended_ns: int
-    processor_ns: int
-    late: int
-    results: list[list[WorkerResult]]
-
-
-@dataclass(frozen=True)
-class ProcessResult:
-    """What one process saw of one row, packed: the counts have one entry a query, the last are of all together."""
+    The clock is the machine's.
+    """
 
     began_ns: int
     ended_ns: int
     processor_ns: int
     late: int
     counts: list[Counts]
-
-    @classmethod
-    def packed(cls, loops: Sequence[LoopResult]) -> "ProcessResult":
-        """Merge what the process's event loops saw."""
-        by_query = [list(some) for some in zip(*(own for loop in loops for own in loop.results), strict=True)]
-        everything = [] if len(by_query) == 1 else [[result for some in by_query for result in some]]
-        return cls(
-            min(loop.began_ns for loop in loops),
-            max(loop.ended_ns for loop in loops),
-            sum(loop.processor_ns for loop in loops),
-            sum(loop.late for loop in loops),
-            [pack(some) for some in by_query + everything],
-        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +66,7 @@ class Process:
 
 
 def run_process(outbox: "Connection[Any, Any]", barrier: Barrier, process: Process) -> None:
-    """Run one process's workers for every row, and send the results or what failed."""
+    """Run one process's workers for every row, and send the results of each event loop, or what failed."""
     schedules, loops = process.schedules(), process.loops
     outcomes: list[list[LoopResult] | Exception] = []
 
@@ -108,8 +86,7 @@ def run_process(outbox: "Connection[Any, Any]", barrier: Barrier, process: Proce
     failures = [one for one in outcomes if isinstance(one, Exception)]
     # The first failure broke the barrier for the others.
     told = next((one for one in failures if not isinstance(one, BrokenBarrierError)), next(iter(failures), None))
-    results = [one for one in outcomes if isinstance(one, list)]
-    outbox.send(told or [ProcessResult.packed(some) for some in zip(*results, strict=True)])
+    outbox.send(told or outcomes)
 
 
 async def _time_rows(
@@ -128,6 +105,9 @@ async def _time_rows(
             began = time.perf_counter_ns() if schedule is None else schedule.begin()
             processor = time.thread_time_ns()
             found, late = await run_workers(sessions, loads, run, schedule, began)
-            processor = time.thread_time_ns() - processor
-            results.append(LoopResult(began, time.perf_counter_ns(), processor, late, found))
+            processor, ended = time.thread_time_ns() - processor, time.perf_counter_ns()
+            by_query = [list(some) for some in zip(*found, strict=True)]
+            everything = [] if len(by_query) == 1 else [[result for some in by_query for result in some]]
+            counts = [pack(some) for some in by_query + everything]
+            results.append(LoopResult(began, ended, processor, late, counts))
     return results

@@ -11,8 +11,7 @@ from bench.queries.measure import Row
 from bench.queries.pgbench import PgbenchComparison
 from bench.queries.run import Mix, Run
 from bench.results import Sentence
-from bench.tables import optional, table
-from bench.words import listed, number
+from bench.tables import listed, number, optional, table
 
 SPARKLINE_WIDTH = 20
 BARS = " ▁▂▃▄▅▆▇█"

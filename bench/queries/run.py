@@ -1,14 +1,32 @@
-"""How queries are run, and which: the options of a run, a query or a mix of several."""
+"""How queries are run, and which: the options of a run, a query or a mix of several, the event loop."""
 
+import asyncio
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from bench.errors import UnknownQuery
 from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import DRIVERS
 from loaders.connection import Address
+
+T = TypeVar("T")
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; KeyboardInterrupt on Ctrl-C, after its connections close."""
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 @dataclass(frozen=True, kw_only=True)

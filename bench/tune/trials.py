@@ -17,9 +17,8 @@ from bench.comparison import Spread, paired_ratio
 from bench.errors import QueryFailed
 from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import PSYCOPG_TYPES, sentence
-from bench.tune.builds import BuiltIndex, built, check, open_session
 from bench.tune.candidates import Candidate
-from bench.tune.catalog import proposals, resolve, whole_tables
+from bench.tune.indexes import BuiltIndex, built, check, open_session, proposals, resolve, whole_tables
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
 from loaders.connection import Address
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench.circumstances import Circumstances, Machine, Server
+from bench.environment import Circumstances, Machine, Server
 from bench.queries.benchmarks import Benchmark, Parameter
 from loaders.connection import Address
 

@@ -4,8 +4,7 @@ import pytest
 
 from bench.comparison import Comparison, Measure, Run, Spread, Variant, check_failures, measure_comparison, paired_ratio
 from bench.errors import RunFailed, ToolError
-from bench.tables import comparison_table
-from bench.words import listed, number
+from bench.tables import comparison_table, listed, number
 
 
 def variant(name: str, *seconds: float, count: int = 10, origin: str = "ours", missing: str = "") -> Variant:

@@ -10,10 +10,9 @@ from tests.bench.support import REPOSITORY
 
 # From the bottom. Modules and packages of one line may import one another, those above may import all below.
 ORDER = (
-    "bench.errors bench.words bench.event_loop",
-    "bench.circumstances bench.database bench.programs bench.comparison",
+    "bench.errors",
+    "bench.environment bench.comparison",
     "bench.results bench.tables",
-    "bench.options",
     "bench.generate",
     "bench.queries",
     "bench.tune bench.many bench.compare",

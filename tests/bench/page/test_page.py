@@ -14,12 +14,12 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 import bench.results
-from bench.circumstances import read_circumstances
 from bench.cli import main
 from bench.compare.cases import measure_loading
 from bench.compare.records import measure_records, persons
 from bench.comparison import Comparison, Comparisons, Run, Timing, Variant, measure_comparison
 from bench.demo import Steps
+from bench.environment import read_circumstances
 from bench.errors import ResultUnreadable
 from bench.page.document import SECTIONS, write_page
 from bench.queries.measure import measure
@@ -28,10 +28,10 @@ from bench.queries.report import figures
 from bench.queries.run import Mix
 from bench.queries.run import Run as QueryRun
 from bench.results import keep, read_results
+from bench.tables import number
 from bench.tune.candidates import read_candidate
-from bench.tune.report import figures as tuning_figures
+from bench.tune.command import figures as tuning_figures
 from bench.tune.trials import tune
-from bench.words import number
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.bench.support import CIRCUMSTANCES, CORE, LAYERS, MART, TABLES

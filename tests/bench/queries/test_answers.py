@@ -4,12 +4,11 @@ from decimal import Decimal
 import pytest
 
 from bench.errors import AnswersDiffer, ProjectError
-from bench.event_loop import run_async
 from bench.queries.answers import check_answers, first_difference
 from bench.queries.benchmarks import Benchmark
 from bench.queries.drivers import DRIVERS
 from bench.queries.measure import measure
-from bench.queries.run import Run
+from bench.queries.run import Run, run_async
 from tests.bench.support import AGE, LAYERS, MART
 
 

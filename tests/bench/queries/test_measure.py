@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bench.errors import QueryFailed
-from bench.event_loop import run_async
 from bench.queries.benchmarks import Benchmark, Parameter
 from bench.queries.drivers import DRIVERS
 from bench.queries.measure import Row, measure, measure_mix
-from bench.queries.run import Mix, Run
+from bench.queries.run import Mix, Run, run_async
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 from loaders.errors import ServerError
@@ -19,7 +18,7 @@ from tests.bench.support import AGE, CORE, MART, asking, sessions, wait_until
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_every_query_is_answered_once(run: Run, driver: str) -> None:
     rows = measure(MART, [1, 10, 100], replace(run, driver=driver, processes=2))
-    assert [(row.count, row.done, row.errors) for row in rows] == [
+    assert [(row.n, row.done, row.errors) for row in rows] == [
         (1, 1, 0),
         (10, 10, 0),
         (100, 100, 0),
@@ -50,7 +49,7 @@ async def answers_of(benchmark: Benchmark, run: Run) -> set[int]:
 
 def test_a_row_ends_with_its_seconds_and_says_what_was_done(run: Run) -> None:
     (row,) = measure(asking("select pg_sleep(0.2), $1::int"), [1000], run)
-    assert row.count == 1000
+    assert row.n == 1000
     assert 3 <= row.done <= 18
     assert 1.0 <= row.seconds < 2.0
 
@@ -166,7 +165,7 @@ def while_stalled(run: Run, seconds: float) -> list[Row]:
 def test_a_mix_draws_by_weight_and_adds_up(run: Run, driver: str) -> None:
     mix = Mix((CORE, MART), (1, 4))
     core, mart, total = measure_mix(mix, [500], replace(run, driver=driver, processes=2))
-    assert (total.benchmark.name, total.done) == ("total", 500)
+    assert (total.query, total.done) == ("total", 500)
     assert core.done + mart.done == 500
     assert 300 < mart.done < 480
     assert total.overhead_us is not None

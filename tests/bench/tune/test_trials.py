@@ -15,11 +15,10 @@ import pytest
 from bench.cli import main
 from bench.errors import CandidateError, QueryFailed, UnknownQuery
 from bench.queries.benchmarks import Benchmark, Parameter
-from bench.tune.builds import BuiltIndex
 from bench.tune.candidates import SETS, Candidate, propose, read_candidate
-from bench.tune.command import of_set_or_named
+from bench.tune.command import figures, of_set_or_named
+from bench.tune.indexes import BuiltIndex
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
-from bench.tune.report import figures
 from bench.tune.trials import Question, Trial, Tuning, UnreadTable, compare_plans, tune
 from loaders.connection import Address, connect
 from tests.bench.support import REPOSITORY, sessions, use, wait_until

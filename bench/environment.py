@@ -1,16 +1,23 @@
-"""What figures are read by: date, revision, machine, server."""
+"""What surrounds a measurement: machine, server and revision, programs, a database of its own."""
 
 import os
 import platform
+import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+import psycopg
+from psycopg import sql
 
+from bench.errors import ProjectError
 from loaders.connection import Address, connect
+from loaders.server import LocalServer
 
 SETTINGS = (
     "shared_buffers", "effective_cache_size", "work_mem", "max_parallel_workers_per_gather", "random_page_cost", "jit",
@@ -88,3 +95,33 @@ def _revision() -> str | None:
     except FileNotFoundError:
         return None
     return ended.stdout.strip() or None if ended.returncode == 0 else None
+
+
+@contextmanager
+def temporary_database(address: Address, prefix: str = "ingot_bench") -> Iterator[Address]:
+    """Yield the address of a new database, which is dropped at the end."""
+    name = f"{prefix}_{os.getpid()}"
+    with connect(address) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            yield replace(address, database=name)
+        finally:
+            with suppress(psycopg.OperationalError):  # where the server is lost, that is what is to be told
+                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def dbt_program() -> str:
+    """Return the dbt of this Python's environment, or else of PATH."""
+    beside = Path(sys.executable).with_name("dbt")
+    if found := shutil.which(beside) or shutil.which("dbt"):
+        return found
+    raise ProjectError("dbt is not installed here: install requirements.lock, or run `make demo` once.")
+
+
+def server_program(name: str, address: Address) -> Path | None:
+    """Return a program of PostgreSQL's from PG_BIN, the local server's binaries or PATH, None where there is none."""
+    folders = [os.environ["PG_BIN"]] if os.environ.get("PG_BIN") else []
+    if not folders and address.is_local:
+        folders.append(str(LocalServer(Path(".pgdata"), address).binaries))
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    return Path(found) if found else None
