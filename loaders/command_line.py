@@ -1,5 +1,6 @@
 """How commands end: an expected error, a lost server, Ctrl-C and SIGTERM are one line on standard error."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from loaders.errors import ExpectedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# psycopg's warnings of a lost connection would stand beside the one line that tells it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 INTERRUPTED = "interrupted: nothing half loaded is visible; the next load goes on from here"
 
 

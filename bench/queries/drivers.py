@@ -113,7 +113,7 @@ def _encoded(arguments: Arguments) -> list[bytes]:
 APPLICATION_NAME = "ingot bench"
 CONNECT_SECONDS = 10
 # What a query, a broken connection or a server that goes away raises, by any driver (TimeoutError is an OSError).
-QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError)
+QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, psycopg.Error, OSError)
 PSYCOPG_TYPES: dict[str, Callable[[Any], Any]] = {"integer": Int4, "bigint": Int8, "text": str}
 
 Fetch = Callable[..., Awaitable[Any]]

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,37 @@ def test_an_interrupt_is_one_line_and_leaves_no_connection(
     assert (started.returncode, said.strip()) == (code, "interrupted")
     with connect(layers) as connection:
         wait_until(lambda: sessions(connection, "ingot bench") == 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "queries older_mart --duration 600",
+        "tune older_core --index people(age) --rounds 1000000",
+        "load csv --rows 100 --rounds 1000000 --only psql",
+        "records --rows 100 --rounds 1000000",
+    ],
+)
+def test_a_lost_server_is_one_line(in_project: Path, layers: Address, command: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    end = (
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+        "and (datname = current_database() or datname like 'ingot_bench_%')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", *command.split()],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as started, connect(layers) as connection:  # fmt: skip
+        assert started.stderr is not None
+        while not started.stderr.readline().startswith(("measuring", "trying", "csv: round", "one call: round")):
+            assert started.poll() is None
+        while started.poll() is None:
+            connection.execute(end)
+            time.sleep(0.2)
+        said = [line for line in started.stderr.read().splitlines() if ": round " not in line]
+    assert started.returncode == 1
+    assert len(said) == 1
+    assert said[0].startswith("error: ")
 
 
 def test_a_step_that_fails_stops_the_demo_with_its_exit_code(

@@ -51,7 +51,7 @@ def test_a_row_ends_with_its_seconds_and_says_what_was_done(run: Run) -> None:
     (row,) = measure(asking("select pg_sleep(0.2), $1::int"), [1000], run)
     assert row.n == 1000
     assert 3 <= row.done <= 18
-    assert 1.0 <= row.seconds < 2.0
+    assert row.seconds >= 1.0
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
