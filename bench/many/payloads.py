@@ -56,7 +56,6 @@ class Template:
         numbers = {
             "first": first,
             "last": first + RANGE_KEYS - chance.randint(1, RANGE_KEYS // 4),
-            "middle": first + chance.randint(RANGE_KEYS // 4, RANGE_KEYS // 2),
             "key": (key := chance.randint(least, most)),
             "near": key + chance.randint(0, 20),
             "far": key + RANGE_KEYS // 4,
@@ -136,14 +135,15 @@ TEMPLATES = (
     Template(
         "function",
         "select name, {columns} from core.people where person_id between $1 and $2 order by person_id",
-        ("first", "middle"),
+        ("first", "last"),
     ),
 )
 
 
 def common_words(result: QueryResult) -> list[tuple[str, int]]:
-    """Count the words of the first column and return the ten most common: work in Python on a result's rows."""
-    counts = Counter(word for name, *_ in result.rows for word in re.findall(r"\w+", name.casefold()))
+    """Count the words of all columns and return the ten most common: work in Python on a result's rows."""
+    texts = (" ".join(map(str, row)).casefold() for row in result.rows)
+    counts = Counter(word for text in texts for word in re.findall(r"\w+", text))
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
 
 

@@ -49,12 +49,12 @@ class Point:
 def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
     """Draw horizontal bars, this project's in its own colour."""
     chart = alt.Chart(_values(bars))
-    x, low = _x("value", axis, [(bar.name, bar.high or bar.value, bar.text) for bar in bars], scale)
+    x, least = _x(bars, axis, scale)
     y = alt.Y("name:N", title=None, sort=None)
     color = alt.condition("datum.is_ours", alt.value(OURS), alt.value(OTHERS))
     layers: list[Any] = [
         chart.mark_bar(height=alt.RelativeBandSize(0.66), cornerRadiusEnd=2).encode(
-            x=x, x2=alt.datum(low), y=y, color=color
+            x=x, x2=alt.datum(least), y=y, color=color
         ),
         # Beyond the range of the runs, where there is one, so that they do not overlap.
         chart.transform_calculate(end="max(datum.value, datum.high || 0)")
@@ -110,27 +110,20 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
     return alt.Axis(labelExpr=expression, values=powers)
 
 
-def _x(field: str, title: str, marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[alt.X, float]:
-    """Return the horizontal axis of labelled marks (name, value, label), and where it begins."""
-    low, high = _domain(marks, scale)
-    domain = alt.Scale(type=scale, domain=[low, high], nice=False)
-    return alt.X(f"{field}:Q", title=title, scale=domain, axis=_number_axis(low, high, scale)), low
+def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
+    """Return the horizontal axis, which leaves room for the labels right of their bars, and where it begins."""
+    plot = WIDTH - SPACE - CHARACTER * max(len(bar.name) for bar in bars)
+    positive = [value for bar in bars for value in (bar.value, bar.low) if value]
+    least = 10.0 ** floor(log10(min(positive, default=1)) - 0.01) if scale == "log" else 0.0
 
-
-def _domain(marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[float, float]:
-    """Return the ends of an axis that leaves room for the labels right of its marks (name, value, label)."""
-    plot = WIDTH - SPACE - CHARACTER * max(len(name) for name, _, _ in marks)
-    values = [value for _, value, _ in marks]
-    least = (
-        10.0 ** floor(log10(min((value for value in values if value > 0), default=1)) - 0.01) if scale == "log" else 0
-    )
-
-    def needed(value: float, text: str) -> float:
-        """Return the end that lets this label end at the plot's edge."""
-        free = max(0.3, 1 - (len(text) * CHARACTER + SPACE) / plot)
+    def needed(bar: Bar) -> float:
+        """Return the end that lets this bar's label end at the plot's edge."""
+        free, value = max(0.3, 1 - (len(bar.text) * CHARACTER + SPACE) / plot), bar.high or bar.value
         return least * (value / least) ** (1 / free) if scale == "log" else value / free
 
-    return least, max(needed(value, text) for _, value, text in marks) or 1
+    most = max(map(needed, bars)) or 1
+    domain = alt.Scale(type=scale, domain=[least, most], nice=False)
+    return alt.X("value:Q", title=title, scale=domain, axis=_number_axis(least, most, scale)), least
 
 
 def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:
