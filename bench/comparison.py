@@ -51,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to do a job: a function that runs round number n of it, and what `count` of a unit it handles a run.
+    """One variant of a job: a function that runs round number n of it, and what `count` of a unit it handles a run.
 
     `missing` says why it cannot be run here.
     """

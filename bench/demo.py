@@ -83,7 +83,7 @@ def run_demo(rows: int) -> None:
         _run("load", [sys.executable, "-m", "loaders", "load", "--full-refresh"], address)
     with steps.step("Build: staging to core to marts"):
         _run("build", [dbt_program(), "build", "--full-refresh", "--select", "source:people+"], address)
-    with steps.step("Measure: persons older than X, asked of every layer"):
+    with steps.step("Measure: persons older than X, by every layer"):
         mart = _measure(address)
     with steps.step(f"Measure: more connections, {SWEEP[0]} to {SWEEP[-1]}"):
         _sweep(mart, address)

@@ -112,8 +112,7 @@ def temporary_database(address: Address, prefix: str = "ingot_bench") -> Iterato
 
 def dbt_program() -> str:
     """Return the dbt of this Python's environment, or else of PATH."""
-    beside = Path(sys.executable).with_name("dbt")
-    if found := shutil.which(beside) or shutil.which("dbt"):
+    if found := shutil.which(Path(sys.executable).with_name("dbt")) or shutil.which("dbt"):
         return found
     raise ProjectError("dbt is not installed here: install requirements.lock, or run `make demo` once.")
 

@@ -1,1 +1,1 @@
-"""What is measured beside others: loading, records from Python, dbt's strategies."""
+"""What is compared with other tools: loading, records from Python, dbt's strategies."""

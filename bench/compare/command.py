@@ -1,4 +1,4 @@
-"""The commands `load`, `records` and `transform`: what is measured beside others."""
+"""The commands `load`, `records` and `transform`."""
 
 from pathlib import Path
 

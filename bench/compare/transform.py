@@ -192,7 +192,7 @@ def measure_transform(
 
 @contextmanager
 def reading(address: Address, model: str) -> Iterator[list[float]]:
-    """Ask the table for a row in a thread, a hundred times a second at most; yield the list of its waits, seconds.
+    """Read a row of the table in a thread, a hundred times a second at most; yield the list of its waits, seconds.
 
     More often would take half a core from what is measured.
     """

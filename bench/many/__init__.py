@@ -1,1 +1,1 @@
-"""Thousands of different queries, asked in parallel."""
+"""Thousands of different queries, run in parallel."""

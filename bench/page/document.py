@@ -49,7 +49,7 @@ SECTIONS = (
     ),
     Section(
         "pgbench", "Compared with pgbench", "The same SQL in PostgreSQL's own program, which is written in C.",
-        f"{PROGRAM} queries people_older_than_mart --pgbench", queries.beside_pgbench,
+        f"{PROGRAM} queries people_older_than_mart --pgbench", queries.compared_with_pgbench,
     ),
     Section(
         "transform", "Staging to core", "This project's full refresh and increments compared with stock dbt's.",

@@ -8,8 +8,7 @@ from bench.comparison import Comparison, Comparisons, Timing
 from bench.page.plots import Bar, bars
 from bench.results import Result, of_kind
 from bench.tables import COLUMNS, number
-from bench.tune.command import TuningFigures
-from bench.tune.trials import Trial
+from bench.tune.trials import Trial, Tuning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ def trials(results: Sequence[Result]) -> list[Figure]:
     """Draw, for each query its newest trials, the time with each index in units of the time without."""
     figures: dict[str, Figure] = {}
     for result in of_kind(results, "tune"):
-        tuning = result.read(TuningFigures)
+        tuning = result.read(Tuning)
         for title in dict.fromkeys(trial.title for trial in tuning.trials):
             some = [trial for trial in tuning.trials if trial.title == title]
             figure = Figure(

@@ -14,7 +14,7 @@ from bench.results import Result, of_kind
 from bench.tables import number
 
 LAYERS = ("staging", "core", "mart")
-# A rate of less time says little, and would stand beside others that say more.
+# A rate of less time says little, and would be next to others that say more.
 LEAST_SECONDS = 0.5
 PERCENTILES = ("p50", "p95", "p99", "max")
 
@@ -122,7 +122,7 @@ def open_loop(results: Sequence[Result]) -> list[Figure]:
     ]
 
 
-def beside_pgbench(results: Sequence[Result]) -> list[Figure]:
+def compared_with_pgbench(results: Sequence[Result]) -> list[Figure]:
     """Draw the harness's rate and pgbench's, for each query and driver the newest comparison."""
     newest: dict[tuple[str, str], tuple[Result, QueriesFigures, PgbenchComparison]] = {}
     for result, figures in _read(results):

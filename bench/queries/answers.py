@@ -35,7 +35,7 @@ def checked_benchmarks(names: Sequence[str], run: Run) -> list[Benchmark]:
 async def check_answers(benchmarks: Sequence[Benchmark], run: Run) -> int:
     """Compare the layers of each question, all rows and columns; return how many answers were compared.
 
-    Every set of arguments is asked, or a sample of about a thousand where there are more. `benchmarks` come sorted by
+    Every set of arguments is compared, or a sample of about a thousand where there are more. `benchmarks` are sorted by
     question. AnswersDiffer names the query, the arguments and the first rows that differ.
     """
     compared = 0
@@ -54,7 +54,7 @@ async def check_answers(benchmarks: Sequence[Benchmark], run: Run) -> int:
                         f"{_given(first, arguments)}{first.name} answers {_shown(rows[0])} and {other.name} answers "
                         f"{_shown(rows[1])} in row {number}. "
                         "Run `dbt build`, so that every layer has seen the same loads; "
-                        "if they still differ, make the analyses ask the same thing, in the same order and types."
+                        "if they still differ, make the analyses select the same thing, in the same order and types."
                     )
             compared += len(expected)
     return compared
@@ -77,7 +77,7 @@ def _comparable(row: tuple[Any, ...]) -> list[tuple[str, Any]]:
 
 
 async def _answers(benchmark: Benchmark, run: Run) -> dict[Arguments, Answer]:
-    """Return the answer for every set of arguments, asked in parallel over the run's connections."""
+    """Return the answer for every set of arguments, fetched in parallel over the run's connections."""
     every = benchmark.every_argument(run.seed)
     answers: dict[Arguments, Answer] = {}
 
@@ -86,8 +86,8 @@ async def _answers(benchmark: Benchmark, run: Run) -> dict[Arguments, Answer]:
             answers[arguments] = await fetch(session, benchmark, arguments)
 
     # Whatever is measured: asyncpg runs queries in parallel on one event loop.
-    asking = replace(run, driver="asyncpg")
-    async with open_sessions([benchmark], asking, min(run.connections, len(every))) as sessions:
+    by_asyncpg = replace(run, driver="asyncpg")
+    async with open_sessions([benchmark], by_asyncpg, min(run.connections, len(every))) as sessions:
         await asyncio.gather(*(fetch_some(one, every[at :: len(sessions)]) for at, one in enumerate(sessions)))
     return answers
 

@@ -55,7 +55,7 @@ class Schedule:
 
 @dataclass
 class OpenArrivals:
-    """One connection's way to its next query on the schedule; `late` counts those that waited for a connection."""
+    """When one connection's next query on the schedule is due; `late` counts those that waited for a connection."""
 
     schedule: Schedule
     deadline_ns: int

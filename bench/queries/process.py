@@ -7,7 +7,7 @@ open loop), each connection has a thread and a loop of its own.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError, Thread
@@ -15,23 +15,30 @@ from typing import Any
 
 from bench.queries.arrivals import Schedule
 from bench.queries.drivers import DRIVERS
-from bench.queries.latency import Counts, pack, shares
+from bench.queries.latency import Counts, WorkerResult, pack, shares
 from bench.queries.run import Mix, Run, run_async
 from bench.queries.worker import Workload, open_sessions, run_workers, warm_up
 
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What one event loop saw of one row: the counts have one entry a query, the last are of all together.
+    """What one event loop saw of one row, by the machine's clock: its workers' results, one a query.
 
-    The clock is the machine's.
+    Packed, it has counts in their place: one entry a query, the last of all together.
     """
 
     began_ns: int
     ended_ns: int
     processor_ns: int
     late: int
-    counts: list[Counts]
+    results: Sequence[Sequence[WorkerResult]]
+    counts: Sequence[Counts] = ()
+
+    def packed(self) -> "LoopResult":
+        """Return it without the raw results."""
+        by_query = [list(some) for some in zip(*self.results, strict=True)]
+        everything = [] if len(by_query) == 1 else [[result for some in by_query for result in some]]
+        return replace(self, results=(), counts=[pack(some) for some in by_query + everything])
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,9 @@ def run_process(outbox: "Connection[Any, Any]", barrier: Barrier, process: Proce
     failures = [one for one in outcomes if isinstance(one, Exception)]
     # The first failure broke the barrier for the others.
     told = next((one for one in failures if not isinstance(one, BrokenBarrierError)), next(iter(failures), None))
-    outbox.send(told or outcomes)
+    # Packed when all have ended: it would take processor time from those that still run.
+    results = [[row.packed() for row in rows] for rows in outcomes if isinstance(rows, list)]
+    outbox.send(told or results)
 
 
 async def _time_rows(
@@ -105,9 +114,6 @@ async def _time_rows(
             began = time.perf_counter_ns() if schedule is None else schedule.begin()
             processor = time.thread_time_ns()
             found, late = await run_workers(sessions, loads, run, schedule, began)
-            processor, ended = time.thread_time_ns() - processor, time.perf_counter_ns()
-            by_query = [list(some) for some in zip(*found, strict=True)]
-            everything = [] if len(by_query) == 1 else [[result for some in by_query for result in some]]
-            counts = [pack(some) for some in by_query + everything]
-            results.append(LoopResult(began, ended, processor, late, counts))
+            processor = time.thread_time_ns() - processor
+            results.append(LoopResult(began, time.perf_counter_ns(), processor, late, found))
     return results

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,21 +22,6 @@ HEADINGS = (
 )  # fmt: skip
 NOTHING = "There was nothing to try: the plans suggest no index that is not there."
 NONE_LEFT = "Every index was rolled back; none is left."
-
-
-@dataclass(frozen=True)
-class TuningFigures:
-    """The trials and what they say in words."""
-
-    seed: int
-    trials: tuple[Trial, ...]
-    not_read: tuple[UnreadTable, ...]
-    sentences: tuple[Sentence, ...]
-
-
-def figures(tuning: Tuning, seed: int) -> TuningFigures:
-    """Return the figures of all trials."""
-    return TuningFigures(seed, tuning.trials, tuning.not_read, tuple(_sentences(tuning)))
 
 
 def trials_tables(trials: Iterable[Trial]) -> Iterator[Table]:
@@ -65,7 +50,7 @@ def _row(trial: Trial) -> list[str]:
     return [f"[bold]{cell}[/]" for cell in cells] if trial.is_beyond_noise else cells
 
 
-def _sentences(tuning: Tuning) -> Iterator[Sentence]:
+def sentences(tuning: Tuning) -> Iterator[Sentence]:
     """Say for each query which candidates change something beyond noise, and which do not, and why."""
     tried: list[Trial | UnreadTable] = [*tuning.trials, *tuning.not_read]
     titles = {one.title: one.query for one in tried}
@@ -130,13 +115,13 @@ def tune(
         of_set_or_named(known, names, set_name), candidates, address, rounds=rounds, seed=seed,
         lock_seconds=lock_seconds, proposing=propose or not candidates, say=say,
     )  # fmt: skip
-    found = figures(tuning, seed)
+    tuning = replace(tuning, sentences=tuple(sentences(tuning)))
     screen = console()
-    for one in trials_tables(found.trials):
+    for one in trials_tables(tuning.trials):
         screen.print(one)
-    for sentence in found.sentences:
+    for sentence in tuning.sentences:
         click.echo(sentence.text)
-    keep("tune", found, read_circumstances(address), json_path)
+    keep("tune", tuning, read_circumstances(address), json_path)
 
 
 def of_set_or_named(known: Sequence[Benchmark], names: Sequence[str], set_name: str | None) -> list[Benchmark]:

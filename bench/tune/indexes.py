@@ -67,7 +67,7 @@ def resolve(connection: psycopg.Connection, candidate: Candidate, read: frozense
 
 
 def whole_tables(connection: psycopg.Connection, plan: Plan) -> frozenset[Table]:
-    """Return the tables that a plan reads, the partitioned table in the place of its partitions."""
+    """Return the tables that a plan reads, the partitioned table instead of its partitions."""
     roots = _roots(connection)
     return frozenset(roots.get(table, table) for table in plan.tables)
 

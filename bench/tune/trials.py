@@ -17,6 +17,7 @@ from bench.comparison import Spread, paired_ratio
 from bench.errors import QueryFailed
 from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import PSYCOPG_TYPES, sentence
+from bench.results import Sentence
 from bench.tune.candidates import Candidate
 from bench.tune.indexes import BuiltIndex, built, check, open_session, proposals, resolve, whole_tables
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
@@ -79,10 +80,12 @@ class UnreadTable:
 
 @dataclass(frozen=True)
 class Tuning:
-    """All trials, and the pairs that need none."""
+    """All trials, the pairs that need none, and what they say in words."""
 
+    seed: int
     trials: tuple[Trial, ...]
     not_read: tuple[UnreadTable, ...]
+    sentences: tuple[Sentence, ...] = ()
 
 
 def tune(
@@ -125,7 +128,7 @@ def tune(
                     say(f"trying {candidate.name} on {question.title}")
                     before, after = _alternate(plain, trying, question, rounds)
                     trials[question].append(compare_plans(question, candidate, index, before, after))
-    return Tuning(tuple(trial for some in trials.values() for trial in some), tuple(not_read))
+    return Tuning(seed, tuple(trial for some in trials.values() for trial in some), tuple(not_read))
 
 
 def compare_plans(

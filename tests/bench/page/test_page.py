@@ -30,7 +30,7 @@ from bench.queries.run import Run as QueryRun
 from bench.results import keep, read_results
 from bench.tables import number
 from bench.tune.candidates import read_candidate
-from bench.tune.command import figures as tuning_figures
+from bench.tune.command import sentences
 from bench.tune.trials import tune
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
@@ -93,7 +93,7 @@ def write_results(folder: Path, address: Address) -> None:
     scheduled = replace(run, rate=50, seconds=2.2)
     keep("queries", figures(measure(MART, [None], scheduled), scheduled), here, folder / "open.json")
     tuning = tune([CORE], [read_candidate("people (age)")], address, rounds=1, seed=1, lock_seconds=5)
-    keep("tune", tuning_figures(tuning, 1), here, folder / "tune.json")
+    keep("tune", replace(tuning, sentences=tuple(sentences(tuning))), here, folder / "tune.json")
     compared = {
         "records": measure_records(address, persons(20, 1), 1, lambda _: None),
         "load": measure_loading(["csv"], address, rows=300, rounds=1, only=["psql", "loader-2"]),

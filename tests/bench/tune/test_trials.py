@@ -16,7 +16,7 @@ from bench.cli import main
 from bench.errors import CandidateError, QueryFailed, UnknownQuery
 from bench.queries.benchmarks import Benchmark, Parameter
 from bench.tune.candidates import SETS, Candidate, propose, read_candidate
-from bench.tune.command import figures, of_set_or_named
+from bench.tune.command import of_set_or_named, sentences
 from bench.tune.indexes import BuiltIndex
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
 from bench.tune.trials import Question, Trial, Tuning, UnreadTable, compare_plans, tune
@@ -204,13 +204,13 @@ def test_noise_is_the_larger_spread() -> None:
 def test_the_sentences_say_what_changes_what() -> None:
     unread = UnreadTable("older", "older (age = 60)", "visits (days)")
     trials = (trial([10, 11], [5, 5]), trial([10, 11], [10, 12]), trial([9, 9], [20, 21]))
-    assert [one.text for one in figures(Tuning(trials, (unread,)), 1).sentences] == [
+    assert [one.text for one in sentences(Tuning(1, trials, (unread,)))] == [
         "older (age = 60): 2 of 4 candidates change the time beyond noise; people (age) takes 0.48 of the time; "
         "people (age) takes 2.3 times the time; used, but within noise: people (age); 1 on tables that it does not "
         "read.",
         "Every index was rolled back; none is left.",
     ]
-    [nothing] = figures(Tuning((), ()), 1).sentences
+    [nothing] = sentences(Tuning(1, (), ()))
     assert nothing.text.startswith("There was nothing to try")
 
 
