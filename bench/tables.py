@@ -7,6 +7,19 @@ from rich.table import Table
 
 from bench.comparison import Comparison, Timing
 
+# Without a terminal rich assumes 80 columns and folds the figures.
+WIDTH_WITHOUT_TERMINAL = 160
+MIB = 1024**2
+# What a timing may have besides its seconds: heading, and the figure as text.
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "peak_bytes": ("peak MiB", lambda value: f"{value / MIB:.0f}"),
+    "wal_bytes": ("WAL MB", lambda value: f"{value / 1e6:,.0f}"),
+    "reader_wait_seconds": ("reader wait s", lambda value: f"{value:.3f}"),
+    "dead_rows": ("dead rows", lambda value: f"{value:,}"),
+    "table_bytes": ("table MB", lambda value: f"{value / 1e6:,.0f}"),
+    "index_bytes": ("index MB", lambda value: f"{value / 1e6:,.0f}"),
+}
+
 
 def number(value: float) -> str:
     """Write a number with the digits that count: 26,500, 4,120, 17.8, 0.84, 0.0042."""
@@ -20,20 +33,6 @@ def number(value: float) -> str:
 def listed(names: Sequence[str]) -> str:
     """Write 'a, b and c'."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
-
-
-# Without a terminal rich assumes 80 columns and folds the figures.
-WIDTH_WITHOUT_TERMINAL = 160
-MIB = 1024**2
-# What a timing may have besides its seconds: heading, and the figure as text.
-COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "peak_bytes": ("peak MiB", lambda value: f"{value / MIB:.0f}"),
-    "wal_bytes": ("WAL MB", lambda value: f"{value / 1e6:,.0f}"),
-    "reader_wait_seconds": ("reader wait s", lambda value: f"{value:.3f}"),
-    "dead_rows": ("dead rows", lambda value: f"{value:,}"),
-    "table_bytes": ("table MB", lambda value: f"{value / 1e6:,.0f}"),
-    "index_bytes": ("index MB", lambda value: f"{value / 1e6:,.0f}"),
-}
 
 
 def console() -> Console:

@@ -23,6 +23,13 @@ from loaders.errors import ServerError
 
 OIDS = {"integer": 23, "bigint": 20, "text": 25}
 Rows = list[tuple[Any, ...]]
+APPLICATION_NAME = "ingot bench"
+CONNECT_SECONDS = 10
+# What a query, a broken connection or a server that goes away raises, by any driver (TimeoutError is an OSError).
+QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, psycopg.Error, OSError)
+PSYCOPG_TYPES: dict[str, Callable[[Any], Any]] = {"integer": Int4, "bigint": Int8, "text": str}
+
+Fetch = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +115,6 @@ class LibpqConnection:
 
 def _encoded(arguments: Arguments) -> list[bytes]:
     return [str(argument).encode() for argument in arguments]
-
-
-APPLICATION_NAME = "ingot bench"
-CONNECT_SECONDS = 10
-# What a query, a broken connection or a server that goes away raises, by any driver (TimeoutError is an OSError).
-QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, psycopg.Error, OSError)
-PSYCOPG_TYPES: dict[str, Callable[[Any], Any]] = {"integer": Int4, "bigint": Int8, "text": str}
-
-Fetch = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True)

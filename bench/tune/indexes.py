@@ -47,6 +47,15 @@ INDEXES = """
     inner join pg_namespace as n on c.relnamespace = n.oid
     where i.indpred is null and i.indisvalid
 """
+APPLICATION_NAME = "ingot tune"
+# A server that is busy for a client that is gone, or waits for one, ends by itself.
+SESSION = "set client_connection_check_interval = '1s'; set idle_in_transaction_session_timeout = '15min'"
+INDEX_MEMBERS = """
+    select c.relname, pg_relation_size(c.oid), i.indcheckxmin, i.indexprs is not null
+    from pg_class as c
+    inner join pg_index as i on c.oid = i.indexrelid
+    where c.oid = %(index)s::regclass or c.oid in (select relid from pg_partition_tree(%(index)s::regclass))
+"""
 
 
 def resolve(connection: psycopg.Connection, candidate: Candidate, read: frozenset[Table]) -> Candidate:
@@ -95,17 +104,6 @@ def proposals(connection: psycopg.Connection, plans: Iterable[Plan]) -> list[Can
 def _roots(connection: psycopg.Connection) -> dict[Table, Table]:
     """Return the partitioned table of every partition."""
     return {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(ROOTS)}
-
-
-APPLICATION_NAME = "ingot tune"
-# A server that is busy for a client that is gone, or waits for one, ends by itself.
-SESSION = "set client_connection_check_interval = '1s'; set idle_in_transaction_session_timeout = '15min'"
-INDEX_MEMBERS = """
-    select c.relname, pg_relation_size(c.oid), i.indcheckxmin, i.indexprs is not null
-    from pg_class as c
-    inner join pg_index as i on c.oid = i.indexrelid
-    where c.oid = %(index)s::regclass or c.oid in (select relid from pg_partition_tree(%(index)s::regclass))
-"""
 
 
 @dataclass(frozen=True)
