@@ -1,11 +1,11 @@
-"""Generate bronze at any scale, measure what the built models answer, ask many different queries in parallel."""
+"""Generate bronze at any scale, measure what the built models answer, run many different queries in parallel."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.many_queries import iterate_queries as iterate_queries
-    from bench.many_queries import run_queries as run_queries
-    from bench.query_askers import QueryResult as QueryResult
+    from bench.many.connection import QueryResult as QueryResult
+    from bench.many.run_queries import iterate_queries as iterate_queries
+    from bench.many.run_queries import run_queries as run_queries
 
 __all__ = ["QueryResult", "iterate_queries", "run_queries"]
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     """Import what __all__ names when it is asked for: the harness's processes need none of it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from bench import many_queries
+    from bench.many import run_queries as module
 
-    return getattr(many_queries, name)
+    return getattr(module, name)

@@ -4,6 +4,6 @@ import sys
 
 # The harness's processes import this module again, and need nothing of it.
 if __name__ == "__main__":
-    from bench.commands import main
+    from bench.cli import main
 
     sys.exit(main())

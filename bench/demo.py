@@ -1,4 +1,4 @@
-"""All steps in one command: server, bronze, load, build, measure; what `make demo` calls."""
+"""Everything in one command: server, bronze, load, build, measure; what `make demo` calls."""
 
 import os
 import subprocess
@@ -11,25 +11,27 @@ from pathlib import Path
 
 import click
 
-from bench.benchmarks import Benchmark, dbt_program
+from bench.compare.cases import measure_loading
+from bench.comparison import Comparison, Comparisons, Timing
+from bench.environment import dbt_program, read_circumstances
 from bench.errors import StepFailed
-from bench.harness import measure
-from bench.loading import loading_figures, results_table
-from bench.loading_cases import measure_loading
-from bench.measurement import checked_benchmarks, refuse_errors
-from bench.people import generate_people
-from bench.report import circumstances, closing_lines, console, figures, rows_table
+from bench.generate.people import generate_people
+from bench.queries.answers import checked_benchmarks
+from bench.queries.benchmarks import Benchmark
+from bench.queries.measure import check_errors, measure
+from bench.queries.report import figures, rows_table
+from bench.queries.run import Run
 from bench.results import FOLDER as RESULTS
 from bench.results import PAGE, keep
-from bench.workers import Run
+from bench.tables import console, print_comparisons
 from loaders.connection import Address
 from loaders.server import LocalServer
 
 BRONZE = Path("data/bronze")
 SOURCE = "people.persons"
-# The loader and psql, alternating; `python -m bench load` measures other tools.
-LOADING_WAYS = ("psql", "loader-2")
-LOADING_RUNS = 3
+# The loader compared with psql; `python -m bench load` compares it with other tools too.
+LOADING_VARIANTS = ("psql", "loader-2")
+LOADING_ROUNDS = 3
 QUERIES = ("people_older_than_staging", "people_older_than_core", "people_older_than_mart")
 COUNTS = (10, 100, 1000)
 # A key lookup answers a thousand queries in milliseconds: only more of them show its rate.
@@ -56,6 +58,18 @@ class Steps:
         self.seconds[title] = time.monotonic() - began
         click.echo(f"-- {self.seconds[title]:.1f} s")
 
+    def figures(self, rows: int) -> Comparisons:
+        """Return the steps as figures."""
+        timings = tuple(
+            Timing(variant=title, title=title, origin="ours", count=0, seconds=(seconds,))
+            for title, seconds in self.seconds.items()
+        )
+        steps = Comparison(
+            name="steps", title=f"The demo's steps with {rows:,} persons", unit="steps", base="", ratio_of="time",
+            timings=timings, sentences=(f"Ingot's own work: {sum(self.seconds.values()):.1f} s",),
+        )  # fmt: skip
+        return Comparisons(rounds=1, comparisons=(steps,))
+
 
 def run_demo(rows: int, *, yes: bool = False) -> None:
     """Run every step; StepFailed carries the exit code of the first that fails.
@@ -75,17 +89,17 @@ def run_demo(rows: int, *, yes: bool = False) -> None:
         _run("load", [sys.executable, "-m", "loaders", "load", SOURCE, "--full-refresh"], address)
     with steps.step("Build: staging to core to marts"):
         _run("build", [dbt_program(), "build", "--full-refresh", "--select", "source:people+"], address)
-    with steps.step("Measure: persons older than X, asked of every layer"):
+    with steps.step("Measure: persons older than X, by every layer"):
         mart = _measure(address)
     with steps.step(f"Measure: more connections, {SWEEP[0]} to {SWEEP[-1]}"):
         _sweep(mart, address)
     if address.is_local:  # elsewhere, the right to create a database is not to be expected
-        with steps.step("Measure: loading beside psql"):
+        with steps.step("Measure: loading, compared with psql"):
             _compare_loading(address, rows)
-    click.echo(f"\nIngot's own work: {sum(steps.seconds.values()):.1f} s")
-    timed = [{"title": title, "seconds": seconds} for title, seconds in steps.seconds.items()]
-    keep("demo", {**circumstances(address), "rows": rows, "steps": timed})
-    from bench.page import write_page  # its drawing library takes a second to import
+    taken = steps.figures(rows)
+    click.echo("\n" + "\n".join(taken.comparisons[0].sentences))
+    keep("demo", taken, read_circumstances(address))
+    from bench.page.document import write_page  # its drawing library takes a second to import
 
     click.echo(f"The page of results: {write_page(RESULTS, PAGE)}")
     click.echo(_farewell(address))
@@ -107,10 +121,12 @@ def _measure(address: Address) -> Benchmark:
         counts = (*COUNTS, MART_COUNT) if benchmark.layer == "mart" else COUNTS
         rows += measure(benchmark, counts, run)
     console().print(rows_table(rows, run))
-    for line in closing_lines(rows):
-        click.echo(line)
-    keep("queries", figures(rows, [], run))
-    refuse_errors(rows)
+    measured = figures(rows, run)
+    for sentence in measured.sentences:
+        if sentence.section == "layers":
+            click.echo(sentence.text)
+    keep("queries", measured, read_circumstances(address))
+    check_errors(rows)
     return benchmarks[-1]
 
 
@@ -119,16 +135,16 @@ def _sweep(benchmark: Benchmark, address: Address) -> None:
     for connections in SWEEP:
         run = Run(address=address, driver="asyncpg", connections=connections, seconds=SWEEP_SECONDS, seed=SEED)
         rows = measure(benchmark, [None], run)
-        click.echo(f"{connections:>3} connections: {rows[0].summary.qps:>8,.0f} queries/s")
-        keep("queries", figures(rows, [], run))
-        refuse_errors(rows)
+        click.echo(f"{connections:>3} connections: {rows[0].qps:>8,.0f} queries/s")
+        keep("queries", figures(rows, run), read_circumstances(address))
+        check_errors(rows)
 
 
 def _compare_loading(address: Address, rows: int) -> None:
-    """Measure the loader beside psql on a file of as many persons, in a database of its own."""
-    [results] = measure_loading(["csv"], address, rows=rows, runs=LOADING_RUNS, only=LOADING_WAYS)
-    console().print(results_table(results, LOADING_RUNS))
-    keep("load", loading_figures([results], address, LOADING_RUNS))
+    """Compare the loader with psql on a file of as many persons, in a database of its own."""
+    comparisons = measure_loading(["csv"], address, rows=rows, rounds=LOADING_ROUNDS, only=LOADING_VARIANTS)
+    print_comparisons(comparisons)
+    keep("load", Comparisons(rounds=LOADING_ROUNDS, comparisons=tuple(comparisons)), read_circumstances(address))
 
 
 def _run(step: str, command: list[str], address: Address) -> None:
@@ -139,8 +155,8 @@ def _run(step: str, command: list[str], address: Address) -> None:
     status = subprocess.run(command, env=environment, check=False).returncode
     if status != 0:
         raise StepFailed(
-            f"The step {step!r} ended with exit code {status}; its own words are above. Correct that, then run the "
-            "demo again.",
+            f"The step {step!r} ended with exit code {status}; its own words are above. Fix that, then run the demo "
+            "again.",
             status if status > 0 else 128 - status,
         )
 

@@ -1,21 +1,10 @@
-"""The errors that bench/ raises; every message ends in its remedy.
+"""The errors that bench/ raises, all BenchErrors; every message ends in its remedy."""
 
-BenchError
-├── ProjectError    dbt cannot compile the project, or an analysis declares its benchmark wrongly
-├── UnknownQuery    a name that no benchmark has
-├── CandidateError  an index that cannot be tried
-├── QueryFailed     a benchmark's SQL cannot be prepared or answered
-├── AnswersDiffer   two layers answer the same question differently
-├── ToolError       a program that is needed is missing or failed
-├── ResultUnreadable a file of figures that cannot be read
-└── StepFailed      a step of the demo ended with a non-zero exit code
-"""
+from loaders.errors import ExpectedError
 
 
-class BenchError(Exception):
-    """An expected failure: the command prints its message and exits with `exit_code`."""
-
-    exit_code = 1
+class BenchError(ExpectedError):
+    """An expected failure of a measurement."""
 
 
 class ProjectError(BenchError):
@@ -31,7 +20,7 @@ class QueryFailed(BenchError):  # noqa: N818 - named for what happened
 
 
 class AnswersDiffer(BenchError):  # noqa: N818 - named for what happened
-    """Two layers answer the same question differently."""
+    """Two layers, or two variants, answer the same question differently."""
 
 
 class CandidateError(BenchError):
@@ -40,6 +29,10 @@ class CandidateError(BenchError):
 
 class ToolError(BenchError):
     """A program that is needed is missing or failed."""
+
+
+class RunFailed(BenchError):  # noqa: N818 - named for what happened
+    """A run of one variant failed; the other variants are measured."""
 
 
 class ResultUnreadable(BenchError):  # noqa: N818 - named for what happened

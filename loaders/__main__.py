@@ -1,20 +1,19 @@
 """The command line: python -m loaders load | status | rejects | discard | db."""
 
 import json
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 import psycopg
 
+from loaders.command_line import fail, one_line_errors
 from loaders.connection import Address, connect
-from loaders.errors import LoaderError, ServerError, SettingError
+from loaders.errors import ServerError, SettingError
 from loaders.ledger import Ledger
 from loaders.ledger_reader import LedgerReader
 from loaders.ledger_version import check_version
@@ -28,42 +27,8 @@ from loaders.sources import read_sources, select_sources
 if TYPE_CHECKING:
     from loaders.server import LocalServer
 
-P = ParamSpec("P")
 SHOWN_RAW_BYTES = 200
 WIDEST_COLUMNS = 100_000
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: clean up as for Ctrl-C."""
-
-
-def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn expected errors into one line on standard error and exit code 1, interrupts into 130 and 143."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
-        try:
-            command(*args, **kwargs)
-        except LoaderError as error:
-            _fail(str(error))
-        except psycopg.Error as error:
-            said = " ".join(str(error).split())
-            _fail(f"The server said: {said}. See to it, then run the command again; nothing half done is visible.")
-        except KeyboardInterrupt as error:
-            click.echo("interrupted: nothing half loaded is visible; the next load goes on from here", err=True)
-            sys.exit(143 if isinstance(error, Terminated) else 130)
-
-    return wrapped
-
-
-def _terminate(_number: int, _frame: object) -> NoReturn:
-    raise Terminated
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
-    sys.exit(1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -133,7 +98,7 @@ def load(
     if any(report.problems for report in reports):
         sys.exit(1)
     if not any(report.found for report in reports):
-        _fail(f"{command.root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
+        fail(f"{command.root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
 
 
 @main.command()

@@ -11,8 +11,14 @@ LoaderError
 """
 
 
-class LoaderError(Exception):
-    """An expected failure: the command prints its message and exits with 1."""
+class ExpectedError(Exception):
+    """An expected failure of loaders/ or bench/: the command prints its message and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class LoaderError(ExpectedError):
+    """An expected failure of the loader."""
 
 
 class SettingError(LoaderError):

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable
 
+import psycopg
+
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
 from loaders.discovery import FailedFiles, new_files

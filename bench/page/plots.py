@@ -26,7 +26,7 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A bar: its name, length and label, whether it is this project's way, and the range that single runs spread."""
+    """A bar: its name, length and label, whether it is this project's, and the range of single runs."""
 
     name: str
     value: float
@@ -38,39 +38,23 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A point of a named series: its place on both axes (x may be a name), and its label."""
+    """A point of a named series: its place on both axes, and its label."""
 
     series: str
     x: float
-    y: float | str
+    y: float
     text: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A cell of a matrix: its row and column, what it says (lines), and the kind that gives its colour."""
-
-    row: str
-    column: str
-    text: str
-    kind: str
-
-
-def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear", reference: float | None = None) -> str:
-    """Draw horizontal bars, this project's in its own colour; `reference` is a line across them."""
+def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
+    """Draw horizontal bars, this project's in its own colour."""
     chart = alt.Chart(_values(bars))
-    low, high = _domain([(bar.name, bar.high or bar.value, bar.text) for bar in bars], scale)
-    x = alt.X(
-        "value:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
+    x, least = _x(bars, axis, scale)
     y = alt.Y("name:N", title=None, sort=None)
     color = alt.condition("datum.is_ours", alt.value(OURS), alt.value(OTHERS))
     layers: list[Any] = [
         chart.mark_bar(height=alt.RelativeBandSize(0.66), cornerRadiusEnd=2).encode(
-            x=x, x2=alt.datum(low), y=y, color=color
+            x=x, x2=alt.datum(least), y=y, color=color
         ),
         # Beyond the range of the runs, where there is one, so that they do not overlap.
         chart.transform_calculate(end="max(datum.value, datum.high || 0)")
@@ -79,53 +63,11 @@ def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear", reference: 
     ]
     if any(bar.low is not None for bar in bars):
         layers.append(
-            chart.transform_filter("datum.low != null")
+            chart.transform_filter("datum.low != null && datum.low < datum.high")
             .mark_rule(strokeWidth=1.5, color=TEXT)
             .encode(x="low:Q", x2="high:Q", y=y)
         )
-    if reference is not None:
-        layers.append(_rule(reference, "x"))
     return _svg(alt.layer(*layers).properties(height=AXIS + BAR * len({bar.name for bar in bars})))
-
-
-def grouped_bars(points: Sequence[Point], *, axis: str, colors: Sequence[str], scale: Scale = "linear") -> str:
-    """Draw for each y a bar a series, in the series' order of appearance."""
-    names = list(dict.fromkeys(point.series for point in points))
-    chart = alt.Chart(_values(points))
-    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
-    y = alt.Y("y:N", title=None, sort=None, scale=alt.Scale(paddingInner=0.25))
-    x = alt.X(
-        "x:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
-    offset = alt.YOffset("series:N", sort=names)
-    bar = chart.mark_bar(cornerRadiusEnd=2).encode(
-        x=x, x2=alt.datum(low), y=y, yOffset=offset, color=_series_color(names, colors)
-    )
-    label = chart.mark_text(align="left", dx=6).encode(x="x:Q", y=y, yOffset=offset, text="text:N")
-    count = len({point.y for point in points})
-    return _svg(alt.layer(bar, label).properties(height=AXIS + LEGEND + count * (20 * len(names) + 8)))
-
-
-def dots(points: Sequence[Point], *, axis: str, scale: Scale = "log") -> str:
-    """Draw for each y a dot a series, joined by a line from the least to the greatest."""
-    names = list(dict.fromkeys(point.series for point in points))
-    chart = alt.Chart(_values(points))
-    low, high = _domain([(str(point.y), point.x, point.text) for point in points], scale)
-    x = alt.X(
-        "x:Q",
-        title=axis,
-        scale=alt.Scale(type=scale, domain=[low, high], nice=False),
-        axis=_number_axis(low, high, scale),
-    )
-    y = alt.Y("y:N", title=None, sort=None)
-    span = chart.mark_rule(strokeWidth=2, color=GRID).encode(x=alt.X("min(x):Q"), x2="max(x):Q", y=y)
-    dot = chart.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=_series_color(names))
-    label = chart.mark_text(align="left", dx=10).encode(x="x:Q", y=y, text="text:N")
-    count = len({point.y for point in points})
-    return _svg(alt.layer(span, dot, label).properties(height=AXIS + LEGEND + 44 * count))
 
 
 def lines(
@@ -145,43 +87,18 @@ def lines(
         chart.mark_text(dy=-13).encode(x="x:Q", y="y:Q", text="text:N"),
     ]
     if reference is not None:
-        layers.append(_rule(reference, "y"))
+        layers.append(alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(y=alt.datum(reference)))
     return _svg(alt.layer(*layers).properties(height=LINES))
 
 
-def matrix(cells: Sequence[Cell], *, kinds: Sequence[str]) -> str:
-    """Draw a table whose cells are coloured by kind: good, bad, indifferent."""
-    chart = alt.Chart(_values(cells))
-    lines = "split(datum.label, '\\n')"
-    x = alt.X(
-        "column:N",
-        title=None,
-        sort=None,
-        axis=alt.Axis(orient="top", labelAngle=0, labelExpr=lines, labelPadding=20, domain=False, ticks=False),
-    )
-    y = alt.Y("row:N", title=None, sort=None)
-    colors = alt.Scale(domain=list(kinds), range=[OURS, SERIES[3], GRID])
-    color = alt.Color("kind:N", scale=colors, legend=alt.Legend(title=None, orient="bottom"))
-    box = chart.mark_rect(stroke="var(--panel)", strokeWidth=4, cornerRadius=6).encode(x=x, y=y, color=color)
-    on_color = alt.condition(alt.datum.kind == kinds[-1], alt.value(TEXT), alt.value("var(--panel)"))
-    label = chart.mark_text(lineBreak="\n", dy=-6, lineHeight=15).encode(x=x, y=y, text="text:N", color=on_color)
-    return _svg(alt.layer(box, label).properties(height=AXIS + LEGEND + 46 * len({cell.row for cell in cells})))
-
-
-def _values(items: Sequence[Bar] | Sequence[Point] | Sequence[Cell]) -> alt.InlineData:
+def _values(items: Sequence[Bar] | Sequence[Point]) -> alt.InlineData:
     return alt.InlineData(values=[asdict(item) for item in items])
 
 
-def _rule(at: float, channel: Literal["x", "y"]) -> Any:
-    return alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(**{channel: alt.datum(at)})
-
-
-def _series_color(names: Sequence[str], colors: Sequence[str] = SERIES) -> alt.Color:
+def _series_color(names: Sequence[str]) -> alt.Color:
     """Colour by series; the legend is left out where there is but one."""
     legend = alt.Legend(title=None, orient="top", symbolType="circle") if len(names) > 1 else None
-    return alt.Color(
-        "series:N", sort=list(names), legend=legend, scale=alt.Scale(domain=list(names), range=list(colors))
-    )
+    return alt.Color("series:N", sort=list(names), legend=legend, scale=alt.Scale(domain=list(names), range=SERIES))
 
 
 def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> alt.Axis:
@@ -193,20 +110,20 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
     return alt.Axis(labelExpr=expression, values=powers)
 
 
-def _domain(marks: Sequence[tuple[str, float, str]], scale: Scale) -> tuple[float, float]:
-    """Return the ends of an axis that leaves room for the labels right of its marks (name, value, label)."""
-    plot = WIDTH - SPACE - CHARACTER * max(len(name) for name, _, _ in marks)
-    values = [value for _, value, _ in marks]
-    least = (
-        10.0 ** floor(log10(min((value for value in values if value > 0), default=1)) - 0.01) if scale == "log" else 0
-    )
+def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
+    """Return the horizontal axis, which leaves room for the labels right of their bars, and where it begins."""
+    plot = WIDTH - SPACE - CHARACTER * max(len(bar.name) for bar in bars)
+    positive = [value for bar in bars for value in (bar.value, bar.low) if value]
+    least = 10.0 ** floor(log10(min(positive, default=1)) - 0.01) if scale == "log" else 0.0
 
-    def needed(value: float, text: str) -> float:
-        """Return the end that lets this label end at the plot's edge."""
-        free = max(0.3, 1 - (len(text) * CHARACTER + SPACE) / plot)
+    def needed(bar: Bar) -> float:
+        """Return the end that lets this bar's label end at the plot's edge."""
+        free, value = max(0.3, 1 - (len(bar.text) * CHARACTER + SPACE) / plot), bar.high or bar.value
         return least * (value / least) ** (1 / free) if scale == "log" else value / free
 
-    return least, max(needed(value, text) for _, value, text in marks) or 1
+    most = max(map(needed, bars)) or 1
+    domain = alt.Scale(type=scale, domain=[least, most], nice=False)
+    return alt.X("value:Q", title=title, scale=domain, axis=_number_axis(least, most, scale)), least
 
 
 def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:

@@ -5,23 +5,9 @@ from textwrap import dedent
 
 import pytest
 
-from bench.workers import Run
+from bench.queries.run import Run
 from loaders.connection import Address, connect
-
-REPOSITORY = Path(__file__).parents[2]
-SQL = {
-    "staging": "select count(*) as older_count from raw_people where age::int > $1",
-    "core": "select count(*) as older_count from people where age > $1",
-    "mart": "select older_count from people_older_than where age = $1 -- a lookup",
-}
-LAYERS = """
-    create table raw_people as select i::text as id, (22 + i * 7 % 44)::text as age from generate_series(1, 2000) as i;
-    create table people as select id::bigint, age::integer from raw_people;
-    create table people_older_than as
-        select age, (select count(*) from people where people.age > ages.age) as older_count
-        from generate_series(0, 150) as ages (age);
-    create unique index on people_older_than (age);
-"""
+from tests.bench.support import REPOSITORY, SQL, TABLES
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +20,7 @@ def kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def layers(address: Address) -> Address:
     """The address of a fresh database that has a raw table, a core table and a mart that agree."""
     with connect(address) as connection:
-        connection.execute(LAYERS)
+        connection.execute(TABLES)
     return address
 
 

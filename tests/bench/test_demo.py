@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench.shop import generate_shop
 
 from bench import demo
-from bench.commands import main
+from bench.cli import main
 from bench.errors import StepFailed
-from bench.shop import generate_shop
 from loaders.connection import Address, connect
 from tests.bench.conftest import REPOSITORY
 from tests.bench.test_commands import use

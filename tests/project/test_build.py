@@ -6,9 +6,9 @@ import sys
 import psycopg
 import pytest
 
-from bench.gym import generate_gym
-from bench.people import generate_people
-from bench.shop import generate_shop
+from bench.generate.gym import generate_gym
+from bench.generate.people import generate_people
+from bench.generate.shop import generate_shop
 from loaders.connection import Address
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Bronze, Dbt
@@ -60,7 +60,7 @@ def test_every_layer_counts_alike(dbt: Dbt, people: Bronze, address: Address) ->
     dbt.succeed("run", "--select", "source:people+")
     names = [f"people_older_than_{layer}" for layer in ("staging", "core", "mart")]
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "queries", *names, "-n", "5", "--seconds", "1", "--connections", "2"],
+        [sys.executable, "-m", "bench", "queries", *names, "-n", "5", "--duration", "1", "--connections", "2"],
         cwd=REPOSITORY,
         env=address.environment | {"PATH": "/usr/bin:/bin", "DBT_TARGET_PATH": str(dbt.folder / "bench")},
         capture_output=True,

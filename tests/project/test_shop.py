@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
-from bench.answers import check_answers
-from bench.benchmarks import Benchmark, read_benchmarks
-from bench.shop import generate_shop
-from bench.workers import Run
+from bench.generate.shop import generate_shop
+from bench.queries.answers import check_answers
+from bench.queries.benchmarks import Benchmark, read_benchmarks
+from bench.queries.run import Run
 from loaders.connection import Address
 from tests.project.conftest import Bronze, Dbt
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from bench.scratch_project import write_scratch_project
+from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.ledger_version import SCHEMA
 from loaders.server import LocalServer

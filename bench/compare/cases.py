@@ -1,0 +1,224 @@
+"""The cases of `python -m bench load`: bronze files, a project that declares them, commands that load them."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import click
+import duckdb
+
+from bench.compare.loading import Case, Command, measure_case
+from bench.compare.peers import SCHEMA, peer_commands
+from bench.comparison import Comparison
+from bench.environment import server_program, temporary_database
+from bench.errors import ToolError
+from bench.generate.people import FILE_NAME, generate_people
+from loaders.connection import Address, connect
+
+REPOSITORY = Path(__file__).parents[2]
+SEED = 1
+SMALL_FILES = 1000
+# Of one row each: a rerun reads none of them.
+UNCHANGED_FILES = (1000, 10_000)
+# What COPY takes NDJSON by: two bytes that JSON text cannot contain.
+JSONL_OPTIONS = r"format csv, delimiter E'\x02', quote E'\x01'"
+FRESH = f"""
+drop schema if exists staging, ops, {SCHEMA} cascade;
+drop table if exists plain;
+create schema {SCHEMA};
+create table plain ({{columns}});
+"""
+# About 290 bytes a document, one array and one object in it.
+DOCUMENTS = """
+copy (
+    select
+        id as "idMember", id % 50 as "idBranch", name as "registerName", age, "isMarried",
+        {'city': city, 'state': state, 'country': country} as address,
+        [{'idPhone': id * 2, 'contactType': 'Email', 'description': concat('member', id, '@example.com')}] as contacts,
+        '2026-01-11T03:00:00' as "registerDate", 'active' as status
+    from read_csv($persons, header = true)
+) to '{target}' (format json, compression gzip)
+"""
+
+
+class Bronze:
+    """A project folder whose bronze files have a number of persons in all; each kind of file is made where wanted."""
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder = folder
+        self.rows = rows
+        # The server's account reads the file of COPY FROM, and the folder came with mode 700.
+        folder.chmod(0o755)
+        tables = {
+            "persons": {"path": "persons/*.csv"},
+            "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
+            "small_files": {"path": "small_files/*.csv"},
+            **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
+        }
+        declared = [{"name": name, "config": {"meta": {"bronze": bronze}}} for name, bronze in tables.items()]
+        # JSON is YAML.
+        sources = json.dumps({"sources": [{"name": "bench", "schema": "staging", "tables": declared}]})
+        path = folder / "models" / "staging" / "bench" / "_bench__sources.yml"
+        path.parent.mkdir(parents=True)
+        path.write_text(sources)
+
+    @property
+    def root(self) -> Path:
+        """The bronze root."""
+        return self.folder / "bronze"
+
+    def persons(self) -> Path:
+        """Return the one big CSV file."""
+        path = self.root / "persons" / FILE_NAME
+        return path if path.exists() else generate_people(path.parent, rows=self.rows, seed=SEED).path
+
+    def documents(self) -> Path:
+        """Return the one big file of gzipped NDJSON, a document a person."""
+        path = self.root / "documents" / "documents.jsonl.gz"
+        if not path.exists():
+            path.parent.mkdir(parents=True)
+            target = str(path).replace("'", "''")
+            with duckdb.connect() as database:
+                database.execute(DOCUMENTS.replace("{target}", target), {"persons": str(self.persons())})
+        return path
+
+    def small_files(self) -> int:
+        """Write the persons once more as small files of equal size; return how many persons they hold."""
+        folder = self.root / "small_files"
+        folder.mkdir(parents=True)
+        files = min(SMALL_FILES, self.rows)
+        rows = self.rows // files
+        with self.persons().open("rb") as persons:
+            header = persons.readline()
+            for number in range(files):
+                (folder / f"{number:05}.csv").write_bytes(header + b"".join(islice(persons, rows)))
+        return files * rows
+
+    def unchanged_files(self, count: int) -> None:
+        """Write so many files of one row."""
+        folder = self.root / f"unchanged_{count}"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"{number:05}.csv").write_text(f"id\n{number}\n")
+
+    def columns(self) -> list[str]:
+        """Return the names in the persons' header."""
+        with self.persons().open() as persons:
+            return persons.readline().strip().split(",")
+
+
+def measure_loading(
+    names: Sequence[str], address: Address, *, rows: int, rounds: int, only: Sequence[str] = ()
+) -> list[Comparison]:
+    """Measure the named cases, of which `only` some variants, in a database and a folder that are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="ingot-") as folder, temporary_database(address) as temporary:
+        bronze = Bronze(Path(folder), rows)
+        cases = [CASES[name](bronze, temporary) for name in names]
+        known = {case.name: [one.name for one in case.commands] for case in cases}
+        every = list(dict.fromkeys(name for some in known.values() for name in some))
+        if unknown := set(only) - set(every):
+            raise ToolError(f"No variant is named {sorted(unknown)[0]!r}. Name one of: {', '.join(every)}.")
+        chosen = [case for case in cases if not only or set(only) & set(known[case.name])]
+        return [
+            measure_case(case, address=temporary, rounds=rounds, only=only, say=lambda line: click.echo(line, err=True))
+            for case in chosen
+        ]
+
+
+def csv_case(bronze: Bronze, address: Address) -> Case:
+    """Return the case of one CSV file: PostgreSQL's own commands, the loader, and other tools."""
+    file, columns, rows = bronze.persons(), bronze.columns(), bronze.rows
+    options = "with (format csv, header)"
+    server = _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address)
+    server = replace(server, missing=_unreadable(address))
+    commands = (
+        _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address),
+        server,
+        *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
+        *peer_commands(file, columns, rows, address),
+    )
+    title = f"one CSV file, {rows:,} rows, {file.stat().st_size / 1e6:,.1f} MB"
+    plain = ", ".join(f'"{column}" text' for column in columns)
+    return Case(name="csv", title=title, folder=bronze.folder, commands=commands, fresh=FRESH.format(columns=plain))
+
+
+def jsonl_case(bronze: Bronze, address: Address) -> Case:
+    """Return the case of one gzipped file of NDJSON, into jsonb."""
+    file, rows = bronze.documents(), bronze.rows
+    psql = _psql("psql", "zcat | psql \\copy", rf"\copy plain from pstdin with ({JSONL_OPTIONS})", rows, address)
+    piped = ("/bin/sh", "-c", 'zcat "$0" | "$@"', str(file), *psql.command)
+    commands = (replace(psql, command=piped), *(_loader(bronze, "documents", rows, workers) for workers in (2, 1)))
+    title = f"one gzipped NDJSON file into jsonb, {rows:,} records, {file.stat().st_size / 1e6:,.1f} MB"
+    fresh = FRESH.format(columns="raw jsonb")
+    return Case(name="jsonl", title=title, folder=bronze.folder, commands=commands, unit="records", fresh=fresh)
+
+
+def files_case(bronze: Bronze, _: Address) -> Case:
+    """Return the case of many small files compared with the same rows in one."""
+    bronze.persons()
+    rows = bronze.small_files()
+    one = replace(_loader(bronze, "persons", bronze.rows, 2), name="one-file", title="one file, 2 workers")
+    many = [
+        replace(_loader(bronze, "small_files", rows, n), name=f"files-{n}", title=f"small files, {_workers(n)}")
+        for n in (2, 1)
+    ]
+    title = f"{rows:,} rows in one CSV file, and in {min(SMALL_FILES, bronze.rows):,} small ones"
+    fresh = FRESH.format(columns="unused text")
+    return Case(name="files", title=title, folder=bronze.folder, commands=(one, *many), fresh=fresh)
+
+
+def rerun_case(bronze: Bronze, _: Address) -> Case:
+    """Return the case of loading again files of which none has changed."""
+    commands = []
+    for count in UNCHANGED_FILES:
+        bronze.unchanged_files(count)
+        first = _loader(bronze, f"unchanged_{count}", count, 2)
+        again = tuple(word for word in first.command if word != "--full-refresh")
+        title = f"{count:,} unchanged files"
+        commands.append(replace(first, name=f"rerun-{count}", title=title, command=again, once=first.command))
+    title = "loading again what is loaded"
+    return Case(name="rerun", title=title, folder=bronze.folder, commands=tuple(commands), unit="files")
+
+
+CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
+    "csv": csv_case,
+    "jsonl": jsonl_case,
+    "files": files_case,
+    "rerun": rerun_case,
+}
+
+
+def _unreadable(address: Address) -> str:
+    """Return why the server cannot read a file for COPY FROM, or nothing."""
+    if not address.is_local:
+        return "not possible: the server is on another machine"
+    with connect(address) as connection:
+        may = connection.execute("select pg_has_role('pg_read_server_files', 'usage')").fetchone()
+    return "" if may == (True,) else "needs PGUSER=postgres, PGPASSWORD from .pgdata/superuser_password"
+
+
+def _psql(name: str, title: str, sql: str, rows: int, address: Address) -> Command:
+    """Return psql with one statement that fills the plain table."""
+    program = server_program("psql", address)
+    return Command(
+        name=name, title=title, table="plain", rows=rows, command=(str(program), "-qXc", sql), origin="reference",
+        missing="" if program else "not installed",
+    )  # fmt: skip
+
+
+def _loader(bronze: Bronze, table: str, rows: int, workers: int) -> Command:
+    """Return the loader's whole command that lands a declared table, with lineage and ledger."""
+    words = ("load", f"bench.{table}", "--full-refresh", "--workers", str(workers))
+    return Command(
+        name=f"loader-{workers}", title=f"loader, {_workers(workers)}", table=f"staging.{table}", rows=rows,
+        command=(sys.executable, "-m", "loaders", *words),
+        environment={"BRONZE_ROOT": str(bronze.root), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"

@@ -1,0 +1,1 @@
+"""Bronze files at any scale: people, the gym, the shop."""

@@ -1,0 +1,1 @@
+"""Thousands of different queries, run in parallel."""

@@ -1,0 +1,1 @@
+"""Benchmark queries under load: queries a second and latency."""

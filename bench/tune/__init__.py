@@ -1,0 +1,1 @@
+"""Index trials of benchmark queries."""

@@ -1,0 +1,208 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from bench.errors import QueryFailed
+from bench.queries.benchmarks import Benchmark, Parameter
+from bench.queries.drivers import DRIVERS
+from bench.queries.measure import Row, measure, measure_mix
+from bench.queries.run import Mix, Run, run_async
+from bench.queries.worker import fetch, open_sessions
+from loaders.connection import connect
+from loaders.errors import ServerError
+from tests.bench.support import AGE, CORE, MART, asking, sessions, wait_until
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_every_query_is_answered_once(run: Run, driver: str) -> None:
+    rows = measure(MART, [1, 10, 100], replace(run, driver=driver, processes=2))
+    assert [(row.n, row.done, row.errors) for row in rows] == [
+        (1, 1, 0),
+        (10, 10, 0),
+        (100, 100, 0),
+    ]
+    for row in rows:
+        s = row
+        assert s.p50_ms is not None
+        assert s.max_ms is not None
+        assert 0 < s.p50_ms <= s.max_ms <= s.seconds * 1000
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_query_is_prepared_once_a_connection(run: Run, driver: str) -> None:
+    counting = asking("select count(*) from pg_prepared_statements where statement like '%counting%' and $1 > 0")
+    (row,) = measure(counting, [50], replace(run, driver=driver))
+    assert row.done == 50
+    # One statement, however often and with whatever size of number it is asked.
+    wide = replace(counting, parameters=(Parameter("any", "integer", range(1, 10**6 + 1)),))
+    assert run_async(answers_of(wide, replace(run, driver=driver))) == {1}
+
+
+async def answers_of(benchmark: Benchmark, run: Run) -> set[int]:
+    async with open_sessions([benchmark], run, 1) as (session,):
+        for value in (1, 40_000, 7, 1_000_000):
+            await fetch(session, benchmark, (value,))
+        return {(await fetch(session, benchmark, (value,)))[0][0] for value in (1, 40_000)}
+
+
+def test_a_row_ends_with_its_seconds_and_says_what_was_done(run: Run) -> None:
+    (row,) = measure(asking("select pg_sleep(0.2), $1::int"), [1000], run)
+    assert row.n == 1000
+    assert 3 <= row.done <= 18
+    assert row.seconds >= 1.0
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_errors_are_counted_beside_answers(run: Run, driver: str) -> None:
+    # The warm-up is ten queries; the sequence lets those pass, and then every query fails.
+    with connect(run.address) as connection:
+        connection.execute("create sequence if not exists asked")
+        connection.execute("select setval('asked', 1, false)")
+    text = "select 1 / (case when nextval('asked') > 30 then 0 else 1 end), $1::int"
+    (row,) = measure(asking(text), [20], replace(run, driver=driver))
+    assert (row.done, row.errors) == (0, 20)
+    assert row.first_error == "division by zero."
+
+
+def test_a_worker_whose_connection_is_gone_stops(run: Run) -> None:
+    with connect(run.address) as connection:
+        connection.execute("create sequence if not exists lived")
+        connection.execute("select setval('lived', 1, false)")
+    text = "select case when nextval('lived') > 30 then pg_terminate_backend(pg_backend_pid()) end, $1::int"
+    (row,) = measure(asking(text), [3000], run)
+    assert (row.done, row.errors) == (0, 3)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_missing_table_has_a_remedy(run: Run, driver: str) -> None:
+    with pytest.raises(QueryFailed, match=r'relation "nowhere" does not exist.*dbt build'):
+        measure(asking("select 1 from nowhere where 1 = $1"), [1], replace(run, driver=driver))
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_too_many_connections_are_told_with_a_remedy(run: Run, driver: str) -> None:
+    owner = run.address
+    with connect(owner) as connection:
+        connection.execute("drop role if exists ingot_test_few")
+        connection.execute("create role ingot_test_few login password 'few' connection limit 2")
+    try:
+        address = replace(run.address, user="ingot_test_few", password="few")
+        run = replace(run, driver=driver, address=address, connections=6, processes=2)
+        with pytest.raises(ServerError, match="--connections"):
+            measure(
+                asking("select $1::int"), [1], replace(run, driver=driver, address=address, connections=6, processes=2)
+            )
+    finally:
+        with connect(owner) as connection:
+            connection.execute("drop role ingot_test_few")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_text_arguments(run: Run, driver: str) -> None:
+    word = Parameter("word", "text", ("it's", "plain", ""))
+    (row,) = measure(
+        Benchmark("w", "w", "mart", "select 1 / (length($1) + 1)", (word,)), [9], replace(run, driver=driver)
+    )
+    assert (row.done, row.errors) == (9, 0)
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "libpq", "psycopg-pipeline"])
+def test_an_open_loop_asks_what_is_due(run: Run, driver: str) -> None:
+    one, all_ = measure(MART, [7, None], replace(run, driver=driver, rate=100, processes=2))
+    assert (one.done, one.unsent) == (7, 0)
+    assert all_.done + (all_.unsent or 0) == 100
+    # Six arrivals after the first at 100 a second.
+    assert one.seconds >= 0.06
+
+
+def test_an_open_loop_that_the_server_cannot_follow_says_how_much_was_not_sent(run: Run) -> None:
+    (row,) = measure(asking("select pg_sleep(0.2), $1::int"), [None], replace(run, rate=100))
+    s = row
+    assert s.done + (s.unsent or 0) == 100
+    assert s.done <= 18
+    assert (s.late or 0) > s.done / 2
+    # The last ones sent were due long before.
+    assert s.max_ms is not None
+    assert s.max_ms > 600
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "libpq"])
+def test_a_stall_shows_in_the_open_loop_and_hides_in_the_closed_one(run: Run, driver: str) -> None:
+    run = replace(run, driver=driver, connections=2, processes=1, seconds=2.2)
+    (closed,) = while_stalled(run, 1.0)
+    (opened,) = while_stalled(replace(run, rate=200), 1.0)
+    assert closed.p50_ms is not None
+    assert closed.p99_ms is not None
+    assert opened.p99_ms is not None
+    assert closed.max_ms is not None
+    assert closed.max_ms > 900, "the stall happened"
+    assert closed.p50_ms < closed.p99_ms < 500
+    assert opened.p99_ms > 700
+
+
+def while_stalled(run: Run, seconds: float) -> list[Row]:
+    """Measure while another session locks the table, once, for so many seconds."""
+
+    def stall() -> None:
+        with connect(run.address) as connection:
+            wait_until(lambda: sessions(connection, "ingot bench") == run.connections)
+            time.sleep(0.5)  # past the warm-up
+            with connection.transaction():
+                connection.execute("lock table people_older_than in access exclusive mode")
+                time.sleep(seconds)
+
+    with ThreadPoolExecutor(1) as beside:
+        stalled = beside.submit(stall)
+        rows = measure(MART, [None], run)
+        stalled.result()
+    return rows
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_mix_draws_by_weight_and_adds_up(run: Run, driver: str) -> None:
+    mix = Mix((CORE, MART), (1, 4))
+    core, mart, total = measure_mix(mix, [500], replace(run, driver=driver, processes=2))
+    assert (total.query, total.done) == ("total", 500)
+    assert core.done + mart.done == 500
+    assert 300 < mart.done < 480
+    assert total.overhead_us is not None
+    assert mart.overhead_us is None
+
+
+def test_errors_in_a_mix_belong_to_their_query(run: Run) -> None:
+    # It fails from age 60 on, which the warm-up draws too: so only after a while.
+    with connect(run.address) as connection:
+        connection.execute("create sequence if not exists mixed")
+    text = "select 1 / (case when nextval('mixed') > 30 then 0 else 1 end), $1::int"
+    bad, mart, total = measure_mix(Mix((asking(text), MART), (1, 1)), [300], run)
+    assert bad.done == mart.errors == 0
+    assert bad.errors == total.errors == 300 - mart.done
+    assert bad.first_error == "division by zero."
+
+
+def test_a_pipeline_ends_with_its_last_batch(run: Run) -> None:
+    slow = asking("select pg_sleep(0.2), $1::int")
+    (row,) = measure(slow, [None], replace(run, driver="psycopg-pipeline", pipeline=2))
+    assert 6 <= row.done <= 18
+    assert row.max_ms is not None
+    assert row.max_ms > 300, "queries of a batch wait for those before them"
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 2), (1, 1), (8, 3)])
+def test_processes(run: Run, asked: int | None, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert replace(run, processes=asked).process_count == expected
+
+
+def test_a_longer_warm_up_is_before_the_clock(run: Run) -> None:
+    with connect(run.address) as connection:
+        connection.execute("create sequence warmed")
+        counting = replace(asking("select nextval('warmed'), pg_sleep(0.01), $1::int"), parameters=(AGE,))
+        (row,) = measure(counting, [3], replace(run, warm_up=0.5))
+        asked = connection.execute("select last_value from warmed").fetchone()
+    assert row.done == 3
+    assert asked is not None
+    # Ten a connection in any case, and as many again in less than the half second.
+    assert asked[0] > 3 * 20
