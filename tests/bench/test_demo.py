@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.shop import generate_shop
 
 from bench import demo
 from bench.cli import main
 from bench.errors import StepFailed
+from bench.generate.shop import generate_shop
 from loaders.connection import Address, connect
-from tests.bench.conftest import REPOSITORY
-from tests.bench.test_commands import use
+from tests.bench.support import REPOSITORY, use
 
 
 @pytest.fixture
