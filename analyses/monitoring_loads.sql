@@ -1,6 +1,7 @@
 -- One row per load, the latest first: when it ran, what it landed, records a minute.
 select
     loads.load_id,
+    loads.table_schema,
     loads.table_name,
     loads.status,
     loads.started_at,

@@ -4,6 +4,7 @@ with
 
 runs as (
     select
+        table_schema,
         table_name,
         load_id,
         hive_keys ->> 'run_id' as run_id,
@@ -12,10 +13,11 @@ runs as (
         count(*) as file_count
     from ops.files
     where released_at is null
-    group by table_name, run_id, load_id
+    group by table_schema, table_name, run_id, load_id
 )
 
 select
+    runs.table_schema,
     runs.table_name,
     runs.run_id,
     min(loads.started_at) as started_at,
@@ -29,5 +31,5 @@ select
     )) as records_a_minute
 from runs
 inner join ops.loads on runs.load_id = loads.load_id
-group by runs.table_name, runs.run_id
-order by started_at desc, runs.table_name asc
+group by runs.table_schema, runs.table_name, runs.run_id
+order by started_at desc, runs.table_schema asc, runs.table_name asc

@@ -181,7 +181,7 @@ def status(limit: int) -> None:
         seconds = "" if row.finished_at is None else f"{(row.finished_at - row.started_at).total_seconds():.1f}"
         table.add_row(
             str(row.load_id),
-            row.table_name,
+            f"{row.table_schema}.{row.table_name}",
             row.status,
             f"{row.started_at:%Y-%m-%d %H:%M:%S}",
             seconds,
@@ -207,7 +207,7 @@ def rejects(load_id: int | None, limit: int) -> None:
         rows = _ledger(connection).rejects(load_id, limit)
     for row in rows:
         place = f"{row.path}, record {row.record_number} (byte {row.byte_offset})"
-        click.echo(f"load {row.load_id}: {row.table_name}: {place}: {row.reason}")
+        click.echo(f"load {row.load_id}: {row.table_schema}.{row.table_name}: {place}: {row.reason}")
         raw = row.raw[:SHOWN_RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
         click.echo(f"    {raw}{' ...' if len(row.raw) > SHOWN_RAW_BYTES else ''}")
     if not rows:
@@ -228,9 +228,9 @@ def discard(load_id: int) -> None:
         if row is None or row.status != "complete":
             was = "does not exist" if row is None else f"is {row.status}"
             raise SettingError(f"load {load_id} {was}: only a complete load can be discarded. See `status`.")
-        source = next((s for s in read_sources(Path()) if s.identifier == row.table_name), None)
+        source = next((s for s in read_sources(Path()) if raw_table(s) == row.table), None)
         if source is None:
-            raise SettingError(f"load {load_id} is of {row.table_name}, which no source declares. Declare it again.")
+            raise SettingError(f"load {load_id} is of {row.table}, which no source declares. Declare it again.")
         rows = ledger.discard(raw_table(source), load_id)
         models = ledger.models_that_applied(load_id)
     click.echo(f"load {load_id} discarded: {rows:,} rows of {source.name} deleted, {row.files:,} files released")
@@ -308,8 +308,6 @@ def _say_loaded(result: LoadResult) -> None:
 def _say_report(report: TableReport, *, named: bool, pattern: str) -> None:
     for load_id in report.undone:
         click.echo(f"{report.source}: load {load_id} had been interrupted: undone", err=True)
-    for load_id in report.lost:
-        click.echo(f"{report.source}: load {load_id} was lost in a crash of the server: its files land again", err=True)
     for problem in report.problems:
         click.echo(f"error: {problem}", err=True)
     if report.found == 0:
@@ -332,7 +330,6 @@ def _as_data(report: TableReport) -> dict[str, Any]:
         "files_skipped": report.skipped,
         "files_pending": report.pending,
         "loads_undone": report.undone,
-        "loads_lost": report.lost,
         "retries": report.retries,
         "loads": loads,
         "problems": [str(problem) for problem in report.problems],

@@ -25,8 +25,9 @@ from loaders.blocks import (
 from loaders.bronze import BronzeFile
 from loaders.connection import Address, connect
 from loaders.errors import LoadError, TooManyRejects
-from loaders.ledger import FileCount, RawTable, hold_load
+from loaders.ledger import FileCount, hold_load
 from loaders.progress import Progress
+from loaders.raw_table import RawTable
 
 # One COPY sends about this much. Less costs more COPYs (1 MiB: 1.2 times the time); more gains nothing.
 COPY_BYTES = 4 * 1024**2

@@ -20,6 +20,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from loaders.errors import LoadError
+from loaders.raw_table import RawTable
+from loaders.segments import take_load_id
 
 LoadStatus = Literal["started", "complete", "failed", "discarded"]
 
@@ -31,30 +33,29 @@ SCHEMA = Path(__file__).with_name("ledger.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawTable:
-    """A raw table: staging.people__persons."""
-
-    schema: str
-    name: str
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """The quoted, qualified name."""
-        return sql.Identifier(self.schema, self.name)
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class FileIdentity:
-    """What the ledger knows a file by: its path and its hive keys, size and time of change, its content's digest."""
+    """What the ledger knows a file by: its path and its hive keys, size and time of change, its content's digest.
+
+    `replaced_file_id` is the file whose content stood at the path in between, where the content was landed before.
+    """
 
     path: str
     hive_keys: dict[str, str]
     bytes: int
     modified_ns: int
     digest: str
+    replaced_file_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFile:
+    """A file that a started or complete load holds; `content` is its digest with its hive keys."""
+
+    file_id: int
+    path: str
+    bytes: int
+    modified_ns: int
+    content: tuple[str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class LoadRow:
     """A row of ops.loads, as `status` shows it."""
 
     load_id: int
+    table_schema: str
     table_name: str
     status: LoadStatus
     started_at: datetime
@@ -89,12 +91,18 @@ class LoadRow:
     rejected: int | None
     error: str | None
 
+    @property
+    def table(self) -> RawTable:
+        """The raw table that the load is of."""
+        return RawTable(schema=self.table_schema, name=self.table_name)
+
 
 @dataclass(frozen=True)
 class RejectedRow:
     """A record that COPY refused, where it stands and why."""
 
     load_id: int
+    table_schema: str
     table_name: str
     path: str
     record_number: int
@@ -112,11 +120,12 @@ class Ledger:
     def create(self) -> None:
         """Create the ledger where it is missing."""
         with self.exclusive_ddl():
-            self._connection.execute(SCHEMA.read_bytes())
+            if not self.exists():
+                self._connection.execute(SCHEMA.read_bytes())
 
     def exists(self) -> bool:
         """Tell whether the ledger has been created."""
-        return self._connection.execute("select to_regclass('ops.applied_loads') is not null").fetchone() == (True,)
+        return self._connection.execute("select to_regclass('ops.ledger_version') is not null").fetchone() == (True,)
 
     @contextmanager
     def exclusive_ddl(self) -> Iterator[psycopg.Connection]:
@@ -130,7 +139,8 @@ class Ledger:
         """Hold the table against a loader that wants it alone, or `alone` against every loader; LoadError if taken."""
         shared = "" if alone else "_shared"
         row = self._connection.execute(
-            f"select pg_try_advisory_lock{shared}(%s, hashtext(%s))", [LOCK_TABLE, str(table)]
+            f"select pg_try_advisory_lock{shared}(%s, hashtext(format('%%I.%%I', %s::text, %s::text)))",
+            [LOCK_TABLE, table.schema, table.name],
         ).fetchone()
         if row != (True,):
             raise LoadError(f"{table}: another loader is at work on it. Wait for it to end, then try again.")
@@ -139,45 +149,37 @@ class Ledger:
         finally:
             if not self._connection.closed:
                 self._connection.execute(
-                    f"select pg_advisory_unlock{shared}(%s, hashtext(%s))", [LOCK_TABLE, str(table)]
+                    f"select pg_advisory_unlock{shared}(%s, hashtext(format('%%I.%%I', %s::text, %s::text)))",
+                    [LOCK_TABLE, table.schema, table.name],
                 )
 
-    def known_files(self, table: RawTable) -> list[FileIdentity]:
-        """Return the files claimed by a started or complete load of the table."""
+    def known_files(self, table: RawTable) -> list[KnownFile]:
+        """Return the files claimed by a started or complete load of the table, the last one of a path last."""
         rows = self._connection.execute(
-            "select path, hive_keys, bytes, modified_ns, digest from ops.files "
-            "where table_name = %s and released_at is null",
-            [table.name],
+            """
+            select file_id, path, hive_keys, bytes, modified_ns, digest
+            from ops.files
+            where table_schema = %s and table_name = %s and released_at is null and not refreshing
+            order by first_load_id, file_id
+            """,
+            [table.schema, table.name],
         )
-        return [FileIdentity(path=p, hive_keys=h, bytes=b, modified_ns=m, digest=d) for p, h, b, m, d in rows]
+        return [
+            KnownFile(file_id=i, path=p, bytes=b, modified_ns=m, content=(d, frozenset(h.items())))
+            for i, p, h, b, m, d in rows
+        ]
 
-    def claim(self, table: RawTable, files: Sequence[FileIdentity], *, is_unlogged: bool) -> Claim | None:
+    def claim(self, table: RawTable, files: Sequence[FileIdentity]) -> Claim | None:
         """Commit a started load of those of the files that nobody else claimed, and lock it; None if all were taken.
 
         File ids follow the order of `files`.
         """
         with self._connection.transaction():
-            load_id = self._insert_load(table, files, is_unlogged=is_unlogged)
-            rows = self._connection.execute(
-                """
-                insert into ops.files (load_id, table_name, path, hive_keys, bytes, modified_ns, digest)
-                select %s, %s, path, hive_keys, bytes, modified_ns, digest
-                from unnest(%s::text[], %s::jsonb[], %s::bigint[], %s::bigint[], %s::text[])
-                    with ordinality as file (path, hive_keys, bytes, modified_ns, digest, position)
-                order by position
-                on conflict (table_name, digest) where released_at is null do nothing
-                returning path, file_id, bytes
-                """,
-                [
-                    load_id,
-                    table.name,
-                    [file.path for file in files],
-                    [Jsonb(file.hive_keys) for file in files],
-                    [file.bytes for file in files],
-                    [file.modified_ns for file in files],
-                    [file.digest for file in files],
-                ],
-            ).fetchall()
+            load_id = take_load_id(self._connection, table)
+            if load_id is None:
+                raise LoadError(f"{table}: other loaders have filled its segment. Load again.")
+            self._insert_load(table, load_id)
+            rows = self._insert_files(table, load_id, files)
             if not rows:
                 raise psycopg.Rollback
             self._connection.execute(
@@ -189,23 +191,65 @@ class Ledger:
             return Claim(load_id=load_id, file_ids={row[0]: row[1] for row in rows})
         return None
 
-    def _insert_load(self, table: RawTable, files: Sequence[FileIdentity], *, is_unlogged: bool) -> int:
-        row = self._connection.execute(
+    def _insert_load(self, table: RawTable, load_id: int) -> None:
+        self._connection.execute(
+            "insert into ops.loads (load_id, table_schema, table_name, files, bytes, loader) "
+            "values (%s, %s, %s, 0, 0, %s)",
+            [load_id, table.schema, table.name, f"{socket.gethostname()}:{os.getpid()}"],
+        )
+
+    def _insert_files(self, table: RawTable, load_id: int, files: Sequence[FileIdentity]) -> list[tuple[str, int, int]]:
+        """Insert the files that nobody else holds; return path, file id and size of each.
+
+        A content keeps the load in which it was delivered first, unless another one was landed at its path since.
+        """
+        return self._connection.execute(
             """
-            insert into ops.loads (table_name, files, bytes, loader, epoch)
-            select %s, %s, %s, %s, case when %s then (select epoch from ops.unlogged_epoch) end
-            returning load_id
+            insert into ops.files (
+                load_id, table_schema, table_name, path, hive_keys, bytes, modified_ns, digest, replaced_file_id,
+                first_load_id
+            )
+            select
+                %(load_id)s, %(schema)s, %(name)s, path, hive_keys, bytes, modified_ns, digest, replaced_file_id,
+                coalesce(
+                    case when last_of_path.content is null or last_of_path.content = row(digest, hive_keys) then (
+                        select max(landed.first_load_id)
+                        from ops.files as landed
+                        where landed.digest = file.digest and landed.hive_keys = file.hive_keys
+                            and landed.table_schema = %(schema)s and landed.table_name = %(name)s
+                            and landed.records is not null
+                    ) end,
+                    %(load_id)s
+                )
+            from unnest(
+                %(paths)s::text[], %(hive_keys)s::jsonb[], %(bytes)s::bigint[], %(modified_ns)s::bigint[],
+                %(digests)s::text[], %(replaced)s::integer[]
+            ) with ordinality as file (path, hive_keys, bytes, modified_ns, digest, replaced_file_id, position)
+            left join lateral (
+                select (landed.digest, landed.hive_keys) as content
+                from ops.files as landed
+                where landed.path = file.path and landed.table_schema = %(schema)s and landed.table_name = %(name)s
+                    and landed.records is not null
+                order by landed.first_load_id desc, landed.file_id desc
+                limit 1
+            ) as last_of_path on true
+            order by position
+            on conflict (table_schema, table_name, digest, hive_keys, coalesce(replaced_file_id, 0))
+                where released_at is null and not refreshing do nothing
+            returning path, file_id, bytes
             """,
-            [
-                table.name,
-                len(files),
-                sum(file.bytes for file in files),
-                f"{socket.gethostname()}:{os.getpid()}",
-                is_unlogged,
-            ],
-        ).fetchone()
-        assert row is not None  # noqa: S101 - insert .. returning returns a row or raises
-        return int(row[0])
+            {
+                "load_id": load_id,
+                "schema": table.schema,
+                "name": table.name,
+                "paths": [file.path for file in files],
+                "hive_keys": [Jsonb(file.hive_keys) for file in files],
+                "bytes": [file.bytes for file in files],
+                "modified_ns": [file.modified_ns for file in files],
+                "digests": [file.digest for file in files],
+                "replaced": [file.replaced_file_id for file in files],
+            },
+        ).fetchall()
 
     def complete(self, load_id: int, counts: Sequence[FileCount]) -> None:
         """Make a load complete, in a transaction of its own.
@@ -225,12 +269,11 @@ class Ledger:
                 """
                 update ops.loads set status = 'complete', finished_at = clock_timestamp(), records = %s, rejected = %s
                 where load_id = %s and status = 'started'
-                    and (epoch is null or epoch in (select unlogged_epoch.epoch from ops.unlogged_epoch))
                 """,
                 [sum(c.records for c in counts), sum(c.rejected for c in counts), load_id],
             )
             if done.rowcount != 1:
-                raise LoadError(f"load {load_id} was undone, or a crash emptied its unlogged table. Load again.")
+                raise LoadError(f"load {load_id} was undone by another. Load again.")
         release_load(self._connection, load_id)
 
     def undo(self, table: RawTable, load_id: int, status: LoadStatus, error: str) -> int:
@@ -247,7 +290,9 @@ class Ledger:
     def undo_interrupted(self, table: RawTable) -> list[int]:
         """Undo the started loads of the table that no living session works on; return their ids."""
         rows = self._connection.execute(
-            "select load_id from ops.loads where table_name = %s and status = 'started' order by load_id", [table.name]
+            "select load_id from ops.loads where table_schema = %s and table_name = %s "
+            "and status = 'started' order by load_id",
+            [table.schema, table.name],
         ).fetchall()
         undone: list[int] = []
         for (load_id,) in rows:
@@ -265,23 +310,14 @@ class Ledger:
                 self._connection.execute("select pg_advisory_unlock(%s, %s)", [LOCK_LOAD, load_id])
         return undone
 
-    def discard_lost(self, table: RawTable) -> list[int]:
-        """Discard the loads whose rows a crash of the server has emptied, so that they land again; return their ids."""
-        with self._connection.transaction():
-            rows = self._connection.execute(
-                "select load_id from ops.lost_loads where table_name = %s order by load_id", [table.name]
-            ).fetchall()
-            for (load_id,) in rows:
-                self._end(load_id, "discarded", "lost in a crash of the server: its table is unlogged")
-        return [load_id for (load_id,) in rows]
-
     def discard_all(self, table: RawTable) -> None:
         """Truncate the raw table and discard every complete load of it, in one transaction."""
         with self._connection.transaction():
             if self._table_exists(table):
                 self._connection.execute(sql.SQL("truncate {}").format(table.identifier))
             for (load_id,) in self._connection.execute(
-                "select load_id from ops.loads where table_name = %s and status = 'complete'", [table.name]
+                "select load_id from ops.loads where table_schema = %s and table_name = %s and status = 'complete'",
+                [table.schema, table.name],
             ).fetchall():
                 self._end(load_id, "discarded", "full refresh")
 
@@ -291,17 +327,18 @@ class Ledger:
 
     def recent_loads(self, limit: int) -> list[LoadRow]:
         """Return the newest loads, newest first."""
-        return self._loads("order by load_id desc limit %s", [limit])
+        return self._loads("order by started_at desc, load_id desc limit %s", [limit])
 
     def rejects(self, load_id: int | None, limit: int) -> list[RejectedRow]:
         """Return rejected rows in the files' order, of one load or of all, the newest load first."""
         rows = self._connection.execute(
             """
-            select load_id, table_name, path, record_number, byte_offset, reason, raw
+            select load_id, table_schema, table_name, path, record_number, byte_offset, reason, raw
             from ops.rejected_rows
             inner join ops.files using (load_id, file_id)
+            inner join ops.loads using (load_id, table_schema, table_name)
             where %(load_id)s::integer is null or load_id = %(load_id)s
-            order by load_id desc, file_id, record_number
+            order by started_at desc, load_id desc, file_id, record_number
             limit %(limit)s
             """,
             {"load_id": load_id, "limit": limit},
@@ -322,7 +359,8 @@ class Ledger:
 
     def _loads(self, clause: str, parameters: list[int]) -> list[LoadRow]:
         rows = self._connection.execute(
-            "select load_id, table_name, status, started_at, finished_at, files, bytes, records, rejected, error "
+            "select load_id, table_schema, table_name, status, started_at, finished_at, "
+            "files, bytes, records, rejected, error "
             f"from ops.loads {clause}",
             parameters,
         )

@@ -15,9 +15,18 @@ from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect
 from loaders.errors import FileError, LoaderError, LoadError, ServerError
 from loaders.landing import Landing, LandingFile
-from loaders.ledger import Claim, FileIdentity, Ledger, RawTable
+from loaders.ledger import Claim, FileIdentity, KnownFile, Ledger
 from loaders.progress import Progress
-from loaders.raw_table import columns_of, copy_statement, create_or_widen, delimiter, raw_table, record_quote
+from loaders.raw_table import (
+    RawTable,
+    columns_of,
+    copy_statement,
+    create_or_widen,
+    delimiter,
+    raw_table,
+    record_quote,
+)
+from loaders.segments import open_segment
 from loaders.sources import SourceTable
 
 # What "come back later" looks like: connection lost (08), shutdown or start (57P), read-only while failing over, too
@@ -66,7 +75,6 @@ class TableReport:
     skipped: int = 0
     pending: list[str] = field(default_factory=list)
     undone: list[int] = field(default_factory=list)
-    lost: list[int] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
     problems: list[LoaderError] = field(default_factory=list)
 
@@ -129,7 +137,6 @@ class TableLoader:
             ledger.create()
             with ledger.use_table(self._table, alone=self._must_truncate):
                 report.undone += ledger.undo_interrupted(self._table)
-                report.lost += ledger.discard_lost(self._table)
                 if self._must_truncate:
                     ledger.discard_all(self._table)
                     self._must_truncate = False
@@ -164,33 +171,37 @@ class TableLoader:
         report.retries.append(reason)
         print(f"{self.source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
 
-    def _new_files(self, known: Sequence[FileIdentity], report: TableReport) -> Iterator[_NewFile]:
+    def _new_files(self, known: Sequence[KnownFile], report: TableReport) -> Iterator[_NewFile]:
         """Yield the files whose content is not known; those that cannot be read become problems of the report."""
-        # A path whose size and time of change are the ledger's is not read again, as rsync does it.
-        unchanged = {(file.path, file.bytes, file.modified_ns) for file in known}
-        digests = {file.digest for file in known}
+        # The last one of each path. What has its size and time of change is not read again, as rsync does it.
+        last = {file.path: file for file in known}
+        landed = {file.content for file in known}
         for file in self._root.list_files(self.source.bronze.path):
             report.found += 1
-            if (file.path, file.bytes, file.modified_ns) in unchanged:
+            before = last.get(file.path)
+            if before is not None and (before.bytes, before.modified_ns) == (file.bytes, file.modified_ns):
                 report.skipped += 1
                 continue
             try:
                 digest = file.digest()
-                if digest in digests:
+                content = (digest, frozenset(file.hive_keys.items()))
+                is_redelivered = before is not None and before.content != content
+                if content in landed and not is_redelivered:
                     report.skipped += 1
                     continue
                 columns = self._columns(file)
             except FileError as error:
                 report.problems.append(FileError(f"{self.source.name}: {error}"))
                 continue
-            digests.add(digest)
             identity = FileIdentity(
                 path=file.path,
                 hive_keys=file.hive_keys,
                 bytes=file.bytes,
                 modified_ns=file.modified_ns,
                 digest=digest,
+                replaced_file_id=before.file_id if before is not None and content in landed else None,
             )
+            landed.add(content)
             yield _NewFile(file, identity, columns)
 
     def _columns(self, file: BronzeFile) -> tuple[str, ...]:
@@ -207,7 +218,8 @@ class TableLoader:
         columns = list(dict.fromkeys(column for new in batch for column in new.columns))
         with ledger.exclusive_ddl():
             create_or_widen(connection, self.source, columns)
-        claim = ledger.claim(self._table, [new.identity for new in batch], is_unlogged=self.source.bronze.unlogged)
+            open_segment(connection, self._table)
+        claim = ledger.claim(self._table, [new.identity for new in batch])
         claimed = [] if claim is None else [new for new in batch if new.file.path in claim.file_ids]
         report.skipped += len(batch) - len(claimed)
         if claim is None:

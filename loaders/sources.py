@@ -19,8 +19,7 @@ class Bronze:
 
     `path` is a glob under the bronze root. `null_text` is the text that stands for NULL in a CSV file, unquoted; the
     default is the empty text. `encoding` is PostgreSQL's and Python's name of it. `record_number` lands each record's
-    number in its file, where the order of records matters. `unlogged` makes the raw table UNLOGGED: faster, and empty
-    after a crash of the server, which the ledger notices.
+    number in its file, where the order of records matters.
     """
 
     path: str
@@ -30,7 +29,6 @@ class Bronze:
     null_text: str = ""
     encoding: str = "utf-8"
     record_number: bool = False
-    unlogged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

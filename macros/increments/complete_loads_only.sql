@@ -8,6 +8,9 @@
     _load_id not in (
         select load_id
         from ops.loads
-        where status <> 'complete' and table_name = '{{ raw_table.identifier }}'
+        where
+            status <> 'complete'
+            and table_schema = '{{ raw_table.schema }}'
+            and table_name = '{{ raw_table.identifier }}'
     )
 {%- endmacro %}

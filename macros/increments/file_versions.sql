@@ -23,7 +23,9 @@
     array(
             select {{ expression }}
             from ops.files
-            where table_name = '{{ raw_table.identifier }}'
+            where
+                table_schema = '{{ raw_table.schema }}'
+                and table_name = '{{ raw_table.identifier }}'
             order by
                 coalesce(hive_keys ->> 'run_id', '') collate "C",
                 path collate "C",

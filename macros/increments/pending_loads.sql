@@ -22,7 +22,12 @@
 
     {% set raw_table = raw_table_of(source_name, table_name) %}
     {% set complete %}
-        select load_id from ops.loads where table_name = '{{ raw_table }}' and status = 'complete'
+        select load_id
+        from ops.loads
+        where
+            table_schema = '{{ raw_table.schema }}'
+            and table_name = '{{ raw_table.identifier }}'
+            and status = 'complete'
     {% endset %}
     {% set pending %}
         {{ complete }} and load_id not in (
@@ -67,7 +72,7 @@
         {% set oldest_run = "'" ~ found.columns[1].values()[0] | replace("'", "''") ~ "'" %}
         {% set predicate = predicate ~ ' and _' ~ ordered_by ~ ' collate "C" >= ' ~ oldest_run %}
     {% endif %}
-    {{ return(predicate ~ ' /* ' ~ scope ~ ' loads of ' ~ raw_table ~ ': {' ~ load_ids ~ '} */') }}
+    {{ return(predicate ~ ' /* ' ~ scope ~ ' loads of ' ~ raw_table.schema ~ '.' ~ raw_table.identifier ~ ': {' ~ load_ids ~ '} */') }}
 {% endmacro %}
 
 
@@ -75,7 +80,7 @@
 {% macro raw_table_of(source_name, table_name) %}
     {% set tables = graph.sources.values() | selectattr('source_name', 'equalto', source_name) %}
     {% for table in tables if table.name == table_name %}
-        {{ return(table.identifier) }}
+        {{ return(table) }}
     {% endfor %}
     {{ exceptions.raise_compiler_error(
         "pending_loads: there is no source '" ~ source_name ~ "." ~ table_name
@@ -90,7 +95,11 @@
         select load_id
         from ops.applied_loads
         inner join ops.loads using (load_id)
-        where model = '{{ model_name }}' and table_name = '{{ raw_table }}' and status <> 'complete'
+        where
+            model = '{{ model_name }}'
+            and table_schema = '{{ raw_table.schema }}'
+            and table_name = '{{ raw_table.identifier }}'
+            and status <> 'complete'
         order by load_id
     {% endset %}
     {% set load_ids = run_query(discarded).columns[0].values() | join(', ') %}

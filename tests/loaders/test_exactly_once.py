@@ -6,7 +6,8 @@ import time
 import psycopg
 import pytest
 
-from loaders.ledger import Ledger, RawTable
+from loaders.ledger import Ledger
+from loaders.raw_table import RawTable
 from tests.conftest import Project
 from tests.loaders.oracle import count, landed, ledger_agrees
 
@@ -98,8 +99,8 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
     project.load("people")
     with psycopg.connect(project.address.conninfo, autocommit=True) as other:
         load_id = other.execute(
-            "insert into ops.loads (table_name, files, bytes, loader) values ('people__rows', 0, 0, '')"
-            " returning load_id"
+            "insert into ops.loads (load_id, table_schema, table_name, files, bytes, loader) "
+            "values (9999, 'staging', 'people__rows', 0, 0, '') returning load_id"
         ).fetchone()[0]  # type: ignore[index]
         other.execute("select pg_advisory_lock_shared(1229866753, %s)", [load_id])
         assert Ledger(connection).undo_interrupted(TABLE) == []

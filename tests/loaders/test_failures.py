@@ -16,7 +16,7 @@ import pytest
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.conftest import Project, free_port
-from tests.loaders.oracle import count, landed, ledger_agrees
+from tests.loaders.oracle import count
 from tests.loaders.test_exactly_once import each_once, write_people
 
 RECORDS = 300_000
@@ -214,35 +214,3 @@ def test_a_loader_that_stands_still_is_not_undone(project: Project, connection: 
     process.communicate()
     assert project.run("load").returncode == 0
     each_once(connection, records)
-
-
-def test_an_unlogged_table_emptied_by_a_crash_lands_again(frail: Project, own: LocalServer) -> None:
-    frail.declare("fast", unlogged=True)
-    frail.write("fast/1.csv", "id\n" + "".join(f"{number}\n" for number in range(1000)))
-    assert frail.run("load").returncode == 0
-    own.down()
-    own.up()
-    assert frail.run("load").stdout == "fast.rows: nothing new; 1 files landed before\n", "a clean stop loses nothing"
-
-    frail.write("fast/2.csv", "id\n1000\n")
-    assert frail.run("load").returncode == 0
-    kill_and_start(own)
-    with connect(own.address) as connection:
-        assert count(connection, "select count(*) from staging.fast__rows") == 0
-        done = frail.run("load")
-        assert done.returncode == 0
-        assert "load 1 was lost in a crash" in done.stderr
-        assert "2 files, 1,001 records" in done.stdout
-        assert sum(landed(connection, "fast", ["id"]).values()) == 1001
-        ledger_agrees(connection, "fast")
-
-
-def test_a_crash_in_mid_load_of_an_unlogged_table(frail: Project, own: LocalServer) -> None:
-    frail.declare("fast", unlogged=True)
-    frail.write("fast/1.csv", "id,filler\n" + "".join(f"{number},{'x' * 60}\n" for number in range(RECORDS)))
-
-    done = load_while(frail, lambda: kill_and_start(own))
-    assert done.returncode == 0, done.stderr
-    with connect(own.address) as connection:
-        assert sum(landed(connection, "fast", ["id"]).values()) == RECORDS
-        ledger_agrees(connection, "fast")

@@ -130,23 +130,28 @@ def query(name: str) -> str:
 def test_monitoring_of_loads(connection: psycopg.Connection) -> None:
     connection.execute(SCHEMA.read_text())
     connection.execute("""
-        insert into ops.loads (table_name, status, started_at, finished_at, files, bytes, records, rejected, loader)
+        insert into ops.loads (
+            load_id, table_schema, table_name, status, started_at, finished_at, files, bytes, records, rejected, loader
+        )
         values
-            ('evo__sales', 'complete', '2026-01-01 03:00', '2026-01-01 03:02', 2, 10, 600, 1, 'here'),
-            ('evo__sales', 'started', '2026-01-01 03:05', null, 1, 10, null, null, 'here');
-        insert into ops.files (load_id, table_name, path, hive_keys, bytes, modified_ns, digest, records, rejected)
+            (1, 'staging', 'evo__sales', 'complete', '2026-01-01 03:00', '2026-01-01 03:02', 2, 10, 600, 1, 'here'),
+            (2, 'staging', 'evo__sales', 'started', '2026-01-01 03:05', null, 1, 10, null, null, 'here');
+        insert into ops.files (
+            load_id, table_schema, table_name, path, hive_keys, bytes, modified_ns, digest, first_load_id, records,
+            rejected
+        )
         values
-            (1, 'evo__sales', 'a', '{"run_id": "r1"}', 5, 1, 'x', 300, 1),
-            (1, 'evo__sales', 'b', '{"run_id": "r1"}', 5, 1, 'y', 300, 0),
-            (2, 'evo__sales', 'c', '{"run_id": "r2"}', 5, 1, 'z', null, null)
+            (1, 'staging', 'evo__sales', 'a', '{"run_id": "r1"}', 5, 1, 'x', 1, 300, 1),
+            (1, 'staging', 'evo__sales', 'b', '{"run_id": "r1"}', 5, 1, 'y', 1, 300, 0),
+            (2, 'staging', 'evo__sales', 'c', '{"run_id": "r2"}', 5, 1, 'z', 2, null, null)
     """)
     loads = connection.execute(query("monitoring_loads")).fetchall()
-    assert [(row[0], row[2], row[6], row[9], row[10]) for row in loads] == [
+    assert [(row[0], row[3], row[7], row[10], row[11]) for row in loads] == [
         (2, "started", None, "r2", None),
         (1, "complete", 600, "r1", 300),
     ]
     runs = connection.execute(query("monitoring_runs")).fetchall()
-    assert [(row[1], row[4], row[5], row[6], row[8]) for row in runs] == [
+    assert [(row[2], row[5], row[6], row[7], row[9]) for row in runs] == [
         ("r2", 1, 1, None, None),
         ("r1", 0, 2, 600, 300),
     ]
