@@ -5,7 +5,6 @@ one record. csv, pandas and DuckDB open a quoted field only at a quote behind a 
 """
 
 from collections.abc import Sequence
-from itertools import islice
 from operator import itemgetter
 
 NEWLINE, RETURN = b"\n", b"\r"
