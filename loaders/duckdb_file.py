@@ -18,7 +18,7 @@ SETTINGS: dict[str, Any] = {"memory_limit": "512MiB", "autoinstall_known_extensi
 PIPE_BYTES = 1024**2
 READERS = {
     "parquet": "read_parquet(?)",
-    # No deeper: so that numbers and times stay as they are written.
+    # No deeper: what is nested stays as it is written.
     "json": "read_json(?, format = 'array', maximum_depth = 1, sample_size = -1)",
 }
 

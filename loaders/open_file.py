@@ -1,4 +1,4 @@
-"""An open bronze file as a stream of plain bytes: decompressed, taken out of its archive, in an encoding of PostgreSQL."""
+"""An open bronze file as a stream of plain bytes: decompressed, out of its archive, in an encoding of PostgreSQL."""
 
 import codecs
 import gzip

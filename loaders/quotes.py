@@ -1,7 +1,7 @@
 """Quotes that RFC 4180 does not allow, found without parsing.
 
-PostgreSQL's CSV toggles at every quote byte, also inside an unquoted field: to it `1,5" nail` and the next such line are
-one record. csv, pandas and DuckDB open a quoted field only at a quote behind a delimiter or at a record's beginning.
+PostgreSQL's CSV toggles at every quote byte, also inside an unquoted field: to it `1,5" nail` and the next such line
+are one record. csv, pandas and DuckDB open a quoted field only at a quote behind a delimiter or at a record's beginning.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def has_stray_quote(parts: Sequence[bytes], delimiter: bytes) -> bool:
     if len(parts) == 1:
         return False
     between = parts[2:-1:2]
-    # Where every field is quoted, the same few parts come again and again: a set of them costs a fifth of a look at each.
+    # Where every field is quoted, the same few parts come again: a set of them costs a fifth of a look at each.
     if len(set(between[:SAMPLE])) < SAMPLE // 5:
         between = list(set(between))
     inner = list(filter(None, between))

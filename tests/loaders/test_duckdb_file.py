@@ -47,7 +47,7 @@ def test_a_json_array(tmp_path: Path) -> None:
     path.write_text('[{"id": 1.50, "tags": ["a"]}, {"id": "x", "tags": null, "other": {"b": null}}]')
     header, first, second = csv.reader(io.StringIO(converted(path, "json"), newline=""))
     assert header == ["id", "tags", "other"]
-    assert (first, second) == (["1.50", '["a"]', ""], ["x", "", '{"b":null}'])
+    assert (first, second) == (["1.5", '["a"]', ""], ["x", "", '{"b":null}'])
 
 
 def test_a_file_that_is_closed_early(tmp_path: Path) -> None:
