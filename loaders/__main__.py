@@ -3,24 +3,24 @@
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, NoReturn, ParamSpec
 
 import click
 import psycopg
 
-from loaders.bronze import BronzeRoot, bronze_root
 from loaders.connection import Address, connect
 from loaders.errors import LoaderError, ServerError, SettingError
 from loaders.ledger import Ledger
-from loaders.load import LoadOptions, LoadResult, TableLoader, TableReport
-from loaders.progress import Progress
-from loaders.raw_table import raw_table
-from loaders.sources import SourceTable, read_sources, select_sources
+from loaders.ledger_reader import LedgerReader
+from loaders.ledger_version import check_version
+from loaders.load_command import LoadCommand, as_data
+from loaders.load_report import LoadOptions
+from loaders.roots import bronze_root
+from loaders.segments import drop_retired
+from loaders.sources import read_sources, select_sources
 
 if TYPE_CHECKING:
     from loaders.server import LocalServer
@@ -72,13 +72,13 @@ def main() -> None:
 
 @main.command()
 @click.argument("names", metavar="[SOURCE.TABLE ...]", nargs=-1)
-@click.option("--full-refresh", is_flag=True, help="Truncate the raw tables, then land every file anew.")
+@click.option("--full-refresh", is_flag=True, help="Land every file anew, then replace the old rows.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Connections that copy.")
 @click.option(
     "--batch-files", type=click.IntRange(1), default=1000, show_default=True, help="Files in one load, at most."
 )
 @click.option(
-    "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused records a load may have."
+    "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused records a file may have."
 )
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
@@ -102,65 +102,19 @@ def load(
     """
     sources = select_sources(read_sources(Path()), names)
     options = LoadOptions(workers=workers, batch_files=batch_files, max_rejects=max_rejects, full_refresh=full_refresh)
-    run = _Run(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
+    command = LoadCommand(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
     if watch_seconds is not None:
         if full_refresh or dry_run or json_path is not None:
             raise SettingError("--watch goes on and on: use it without --full-refresh, --dry-run and --json.")
-        run.watch(watch_seconds)
+        command.watch(watch_seconds)
         return
-    reports = run.once(dry_run=dry_run)
+    reports = command.once(dry_run=dry_run)
     if json_path is not None:
-        json_path.write_text(json.dumps([_as_data(report) for report in reports], indent=2) + "\n")
-    if not any(report.found for report in reports):
-        _fail(f"{run.root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
+        json_path.write_text(json.dumps([as_data(report) for report in reports], indent=2) + "\n")
     if any(report.problems for report in reports):
         sys.exit(1)
-
-
-@dataclass
-class _Run:
-    """The loads of one command; `said` is what a watch has complained of, so that it does so once."""
-
-    sources: Sequence[SourceTable]
-    root: BronzeRoot
-    address: Address
-    options: LoadOptions
-    named: bool
-    said: set[str] = field(default_factory=set)
-
-    def once(self, *, dry_run: bool = False) -> list[TableReport]:
-        """Land what is new of every source, and say what was done."""
-        reports: list[TableReport] = []
-        with Progress() as progress:
-            for loader in self._loaders(progress):
-                report = loader.pending() if dry_run else loader.run(_say_loaded)
-                reports.append(report)
-                _say_report(report, named=self.named, pattern=f"{self.root}/{loader.source.bronze.path}")
-        return reports
-
-    def watch(self, seconds: float) -> None:
-        """Land what arrives until an interrupt, which ends a pause at once and a load as it does elsewhere."""
-        while True:
-            try:
-                with Progress() as progress:
-                    for loader in self._loaders(progress):
-                        for problem in loader.run(_say_loaded).problems:
-                            self._complain(problem)
-            except LoaderError as error:
-                self._complain(error)
-            try:
-                time.sleep(seconds)
-            except KeyboardInterrupt:
-                return
-
-    def _loaders(self, progress: Progress) -> Iterator[TableLoader]:
-        for source in self.sources:
-            yield TableLoader(source, root=self.root, address=self.address, options=self.options, progress=progress)
-
-    def _complain(self, problem: LoaderError) -> None:
-        if str(problem) not in self.said:
-            self.said.add(str(problem))
-            click.echo(f"error: {problem}", err=True)
+    if not any(report.found for report in reports):
+        _fail(f"{command.root} holds no file of any declared source. Put files there, or set BRONZE_ROOT.")
 
 
 @main.command()
@@ -175,13 +129,13 @@ def status(limit: int) -> None:
     from rich.table import Table
 
     with connect(Address.from_environment()) as connection:
-        loads = _ledger(connection).recent_loads(limit)
+        loads = _reader(connection).recent_loads(limit)
     table = Table("load", "table", "status", "started (UTC)", "seconds", "files", "records", "rejected", "MB", "error")
     for row in loads:
         seconds = "" if row.finished_at is None else f"{(row.finished_at - row.started_at).total_seconds():.1f}"
         table.add_row(
             str(row.load_id),
-            f"{row.table_schema}.{row.table_name}",
+            str(row.table),
             row.status,
             f"{row.started_at:%Y-%m-%d %H:%M:%S}",
             seconds,
@@ -204,10 +158,10 @@ def rejects(load_id: int | None, limit: int) -> None:
     Example: python -m loaders rejects 12 --limit 100
     """
     with connect(Address.from_environment()) as connection:
-        rows = _ledger(connection).rejects(load_id, limit)
+        rows = _reader(connection).rejects(load_id, limit)
     for row in rows:
         place = f"{row.path}, record {row.record_number} (byte {row.byte_offset})"
-        click.echo(f"load {row.load_id}: {row.table_schema}.{row.table_name}: {place}: {row.reason}")
+        click.echo(f"load {row.load_id}: {row.table}: {place}: {row.reason}")
         raw = row.raw[:SHOWN_RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
         click.echo(f"    {raw}{' ...' if len(row.raw) > SHOWN_RAW_BYTES else ''}")
     if not rows:
@@ -223,16 +177,17 @@ def discard(load_id: int) -> None:
     Example: python -m loaders discard 12
     """
     with connect(Address.from_environment()) as connection:
-        ledger = _ledger(connection)
-        row = ledger.load(load_id)
+        reader = _reader(connection)
+        row = reader.load(load_id)
         if row is None or row.status != "complete":
             was = "does not exist" if row is None else f"is {row.status}"
             raise SettingError(f"load {load_id} {was}: only a complete load can be discarded. See `status`.")
-        source = next((s for s in read_sources(Path()) if raw_table(s) == row.table), None)
+        source = next((s for s in read_sources(Path()) if s.raw_table == row.table), None)
         if source is None:
             raise SettingError(f"load {load_id} is of {row.table}, which no source declares. Declare it again.")
-        rows = ledger.discard(raw_table(source), load_id)
-        models = ledger.models_that_applied(load_id)
+        rows = Ledger(connection, source.raw_table).discard(load_id)
+        drop_retired(connection, source.raw_table, seconds=0)
+        models = reader.models_that_applied(load_id)
     click.echo(f"load {load_id} discarded: {rows:,} rows of {source.name} deleted, {row.files:,} files released")
     if models:
         names = " ".join(model.split(".", 1)[-1] for model in models)
@@ -289,51 +244,10 @@ def _server() -> "LocalServer":
     return LocalServer(Path(".pgdata"), Address.from_environment())
 
 
-def _ledger(connection: psycopg.Connection) -> Ledger:
-    ledger = Ledger(connection)
-    if not ledger.exists():
+def _reader(connection: psycopg.Connection) -> LedgerReader:
+    if not check_version(connection):
         raise ServerError("The database has no ledger yet. Land something first: `python -m loaders load`.")
-    return ledger
-
-
-def _say_loaded(result: LoadResult) -> None:
-    files = "1 file" if result.files == 1 else f"{result.files:,} files"
-    click.echo(
-        f"{result.source}: load {result.load_id}: {files}, {result.records:,} records, {result.rejected:,} rejected, "
-        f"{result.seconds:.2f} s, {result.records_per_second:,.0f} records/s, "
-        f"{result.bytes / result.seconds / 1e6:,.1f} MB/s"
-    )
-
-
-def _say_report(report: TableReport, *, named: bool, pattern: str) -> None:
-    for load_id in report.undone:
-        click.echo(f"{report.source}: load {load_id} had been interrupted: undone", err=True)
-    for problem in report.problems:
-        click.echo(f"error: {problem}", err=True)
-    if report.found == 0:
-        if named:
-            _fail(f"{report.source}: no file matches {pattern}. Put one there, or set BRONZE_ROOT.")
-        click.echo(f"{report.source}: no file matches {pattern}", err=True)
-    elif report.pending:
-        click.echo(f"{report.source}: {len(report.pending):,} new files, {report.skipped:,} landed before")
-        for path in report.pending:
-            click.echo(f"    {path}")
-    elif not report.loads and not report.problems:
-        click.echo(f"{report.source}: nothing new; {report.skipped:,} files landed before")
-
-
-def _as_data(report: TableReport) -> dict[str, Any]:
-    loads = [asdict(result) | {"records_per_second": result.records_per_second} for result in report.loads]
-    return {
-        "source": report.source,
-        "files_found": report.found,
-        "files_skipped": report.skipped,
-        "files_pending": report.pending,
-        "loads_undone": report.undone,
-        "retries": report.retries,
-        "loads": loads,
-        "problems": [str(problem) for problem in report.problems],
-    }
+    return LedgerReader(connection)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Cut a byte stream into blocks of whole records, without parsing it.
+"""Cut a file into blocks of whole records, with their lineage before each, without parsing it."""
 
-A record ends at a newline with an even number of quote bytes before it: that is how PostgreSQL's own CSV reader
-finds the end of a record (CopyReadLineText in copyfromparse.c toggles at every quote byte). `bytes.split`,
-`bytes.rfind` and `bytes.replace` do it at memory speed. NDJSON has no quote byte: every newline ends a record.
-"""
-
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
+
+from loaders.csv_reader import Dialect, records_of
+from loaders.cutting import last_record_end, split_records
+from loaders.first_record import BYTE_ORDER_MARK
+from loaders.landing_file import LandingFile
+from loaders.open_file import RecordStream
 
 # Several of these make a COPY: small enough that four workers stay below 96 MiB.
 BLOCK_BYTES = 512 * 1024
@@ -17,34 +20,64 @@ MAX_RECORD_BYTES = 16 * 1024**2
 KEPT_BYTES = 64 * 1024
 
 
-class Stream(Protocol):
-    """The part of a binary file that a reader needs."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end."""
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records, cut from one file.
+    """Whole records of one file as they are sent, each with its lineage.
 
     `offset` is the byte offset of the first record in the uncompressed file, `first_record` its number (the first
-    record after the header is 1). `data` ends in a newline. `prefixed` is `data` with the reader's prefix before every
-    record; b"" in what was made from a block.
+    record after the header is 1). `data` ends in a newline. A record that was written anew is alone in its block, and
+    `original` is how it stands in the file; `rewritten` is 1 if COPY would have misread its quotes.
     """
 
+    file: LandingFile
     data: bytes
     offset: int
     first_record: int
     records: int
     has_quoted_newlines: bool
-    prefixed: bytes = b""
+    original: bytes = b""
+    rewritten: int = 0
+
+    @property
+    def raw(self) -> bytes:
+        """The one record of a block of one, as it stands in the file."""
+        return self.original or self.data[self.file.lineage.size(self.first_record, 1) :]
+
+    def halves(self) -> tuple["Block", "Block"]:
+        """Return the two halves of a block of at least two records."""
+        records = self._split()
+        middle = len(records) // 2
+        first = b"".join(records[:middle])
+        return (
+            replace(self, data=first, records=middle),
+            replace(
+                self,
+                data=b"".join(records[middle:]),
+                offset=self.offset + len(first) - self.file.lineage.size(self.first_record, middle),
+                first_record=self.first_record + middle,
+                records=len(records) - middle,
+            ),
+        )
+
+    def with_plain_line_ends(self) -> "Block":
+        """Return the block with records ended by plain newlines: COPY refuses two kinds of line end in one go."""
+        if b"\r\n" not in self.data:
+            return self
+        records = (record.removesuffix(b"\r\n") for record in self._split())
+        return replace(self, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records))
+
+    def _split(self) -> list[bytes]:
+        dialect = self.file.dialect
+        return split_records(
+            self.data, dialect.copy_quote if dialect is not None and self.has_quoted_newlines else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
     """One record that cannot be cut out as the format says; `raw` may be its beginning only."""
 
+    file: LandingFile
     raw: bytes
     offset: int
     record: int
@@ -52,88 +85,141 @@ class BadRecord:
 
 
 class BlockReader:
-    """Cut `stream` into blocks.
+    """Cut a file into blocks, for several threads; it is opened by the first `next`, and then closed at its end.
 
-    `quote` is the format's quote byte, or None where every newline ends a record. `prefix` goes before every record of
-    a block's `prefixed`: putting it there counts the records on the way. `block_bytes` is about the size of a block; a
-    record longer than that makes its block longer.
+    `on_read` hears how many stored bytes were read. `block_bytes` is about the size of a block; a record longer than
+    that makes its block longer.
     """
 
     def __init__(
         self,
-        stream: Stream,
+        file: LandingFile,
         *,
-        quote: bytes | None,
-        prefix: bytes = b" ",
-        block_bytes: int = BLOCK_BYTES,
+        on_read: Callable[[int], None] = lambda _: None,
+        block_bytes: int | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
-        self._stream = stream
-        self._quote = quote
-        self._prefix = prefix
-        self._block_bytes = block_bytes
+        self.file = file
+        self._on_read = on_read
+        self._block_bytes = block_bytes or BLOCK_BYTES
         self._max_record_bytes = max_record_bytes
+        self._lock = threading.Lock()
+        self._stream: RecordStream | None = None
+        self._position = 0
         self._carry = b""
         self._offset = 0
         self._next_record = 1
         self._at_end = False
+        self._is_exhausted = False
+        self._pieces: deque[Block | BadRecord] = deque()
 
-    def read_header(self) -> bytes:
-        """Return the first record without its line end and a byte order mark; b"" if the stream is empty."""
-        while (end := _first_record_end(self._carry, self._quote)) is None and not self._at_end:
-            if len(self._carry) > self._max_record_bytes:
-                break
-            self._fill()
-        header = self._carry if end is None else self._carry[:end]
-        self._skip(len(header))
-        return header.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
-
-    def skip_byte_order_mark(self) -> None:
-        """Skip a UTF-8 byte order mark at the beginning of a stream that has no header."""
-        self._fill()
-        if self._carry.startswith(b"\xef\xbb\xbf"):
-            self._skip(3)
-
-    def __iter__(self) -> Iterator[Block | BadRecord]:
-        """Yield the rest of the stream, every byte of it in one block or bad record."""
-        while (piece := self.next()) is not None:
-            yield piece
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is nothing left to take: the file was read to its end, or has failed."""
+        return self._is_exhausted or self.file.error is not None
 
     def next(self) -> Block | BadRecord | None:
-        """Return the next block or bad record, or None at the end."""
-        while True:
-            if not self._at_end and (not self._carry or len(self._carry) < self._block_bytes):
-                self._fill()
-            end, has_quoted_newlines = _last_record_end(self._carry, self._quote)
-            if end:
-                return self._block(end, has_quoted_newlines)
-            if len(self._carry) > self._max_record_bytes:
-                return self._too_long()
-            if self._at_end:
-                return self._last_record()
-            self._fill()
+        """Return the next block or bad record, None at the end; FileError if the file cannot be read or has changed."""
+        with self._lock:
+            if self.is_exhausted:
+                return None
+            if self._stream is None:
+                self._open()
+            piece = self._next()
+            if piece is None:
+                self._is_exhausted = True
+                self.file.file.check_unchanged()
+                self.close()
+            elif self._stream is not None:
+                position = self._stream.position
+                self._on_read(position - self._position)
+                self._position = position
+            return piece
 
-    def _block(self, end: int, has_quoted_newlines: bool) -> Block:
-        data, quote = self._carry[:end], self._quote
-        prefixed = prefix_records(data, self._prefix, quote if has_quoted_newlines else None)
-        records = (len(prefixed) - len(data)) // len(self._prefix)
-        block = Block(data, self._offset, self._next_record, records, has_quoted_newlines, prefixed)
+    def close(self) -> None:
+        """Close the file where it is open."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _open(self) -> None:
+        self._stream = self.file.open()
+        while len(self._carry) < len(BYTE_ORDER_MARK) and not self._at_end:
+            self._fill()
+        if not self.file.data_offset and self._carry.startswith(BYTE_ORDER_MARK):
+            self._skip(len(BYTE_ORDER_MARK))
+        while self._offset < self.file.data_offset and not self._at_end:
+            self._skip(min(len(self._carry), self.file.data_offset - self._offset))
+            if not self._carry:
+                self._fill()
+
+    def _next(self) -> Block | BadRecord | None:
+        """Return the next piece: a block cut out, or what reading the records one by one has given."""
+        while not self._pieces:
+            if not self._at_end and len(self._carry) < self._block_bytes:
+                self._fill()
+            if self._at_end and not self._carry:
+                return None
+            if self._at_end and not self._carry.endswith(b"\n"):
+                # One newline more than the file has: the offset of what follows does not matter at the end.
+                self._carry += b"\n"
+            if (block := self._cut()) is not None:
+                return block
+            if not self._pieces:
+                if len(self._carry) > self._max_record_bytes:
+                    return self._too_long()
+                if self._at_end:
+                    return self._bad_line("unterminated quote: the record runs to the end of the file")
+                self._fill()
+        return self._pieces.popleft()
+
+    def _cut(self) -> Block | None:
+        """Cut whole records off, or read them into `_pieces` where COPY would read them otherwise than csv does."""
+        dialect, carry = self.file.dialect, self._carry
+        if dialect is None:
+            end, has_quoted_newlines, is_regular = carry.rfind(b"\n") + 1, False, True
+        else:
+            end, has_quoted_newlines, is_regular = last_record_end(carry, dialect.quote or None, dialect.delimiter)
+            if not is_regular or dialect.has_to_read(carry, end):
+                self._read_records(dialect, end or len(carry))
+                return None
+        if not end:
+            return None
+        block = self._block(carry[:end], self._offset, has_quoted_newlines=has_quoted_newlines)
         self._skip(end)
-        self._next_record += records
         return block
 
-    def _last_record(self) -> Block | BadRecord | None:
-        """Return what follows the last newline that ends a record."""
-        if not self._carry:
-            return None
-        if self._quote is None or self._carry.count(self._quote) % 2 == 0:
-            # One newline more than the file has: the offset of what follows does not matter at the end.
-            self._carry += b"\n"
-            return self._block(*_last_record_end(self._carry, self._quote))
-        return self._bad_line("unterminated quote: the record runs to the end of the file")
+    def _read_records(self, dialect: Dialect, limit: int) -> None:
+        """Read the records that begin before `limit`, one by one, into `_pieces`; regular ones stay together."""
+        carry, offset = self._carry, self._offset
+        taken = at = 0
+        for record in records_of(carry, limit, dialect):
+            if not record.is_regular:
+                if at > taken:
+                    self._pieces.append(self._block(carry[taken:at], offset + taken))
+                raw = carry[at : record.end]
+                if record.error:
+                    self._pieces.append(self._bad(raw, offset + at, record.error))
+                elif record.written is not None:
+                    self._pieces.append(
+                        self._block(record.written, offset + at, original=raw, rewritten=int(record.is_stray))
+                    )
+                taken = record.end
+            at = record.end
+        if at > taken:
+            self._pieces.append(self._block(carry[taken:at], offset + taken))
+        self._skip(at)
+
+    def _block(self, records: bytes, offset: int, *, has_quoted_newlines: bool = True, **kept: Any) -> Block:
+        """Return a block of whole records, numbered on from the last one."""
+        quote = self.file.dialect.copy_quote if self.file.dialect is not None and has_quoted_newlines else None
+        data, count = self.file.lineage.put_before(records, self._next_record, quote)
+        block = Block(self.file, data, offset, self._next_record, count, has_quoted_newlines, **kept)
+        self._next_record += count
+        return block
 
     def _too_long(self) -> BadRecord:
-        if self._quote is not None and self._carry.count(self._quote) % 2 == 1 and b"\n" in self._carry:
+        quote = b"" if self.file.dialect is None else self.file.dialect.quote
+        if quote and self._carry.count(quote) % 2 == 1 and b"\n" in self._carry:
             return self._bad_line(f"unterminated quote, or a record of more than {self._max_record_bytes:,} bytes")
         raw, offset, size, end = b"", self._offset, 0, -1
         while end < 0 and self._carry:
@@ -156,10 +242,10 @@ class BlockReader:
 
     def _bad(self, raw: bytes, offset: int, reason: str) -> BadRecord:
         self._next_record += 1
-        return BadRecord(raw, offset, self._next_record - 1, reason)
+        return BadRecord(self.file, raw, offset, self._next_record - 1, reason)
 
     def _fill(self) -> None:
-        data = self._stream.read(self._block_bytes)
+        data = b"" if self._stream is None else self._stream.read(self._block_bytes)
         if data:
             self._carry = self._carry + data if self._carry else data
         else:
@@ -168,97 +254,3 @@ class BlockReader:
     def _skip(self, size: int) -> None:
         self._carry = self._carry[size:]
         self._offset += size
-
-
-def split_records(block: Block, quote: bytes | None) -> list[bytes]:
-    """Return the records of a block, each with the newline that ends it."""
-    if not block.has_quoted_newlines:
-        return block.data.splitlines(keepends=True) if b"\r" not in block.data else _split_at_newlines(block.data)
-    records: list[bytes] = []
-    record = b""
-    for line in _split_at_newlines(block.data):
-        record += line
-        if quote is None or record.count(quote) % 2 == 0:
-            records.append(record)
-            record = b""
-    return records
-
-
-def halves(block: Block, quote: bytes | None) -> tuple[Block, Block]:
-    """Return the two halves of a block of at least two records."""
-    records = split_records(block, quote)
-    middle = len(records) // 2
-    first, second = b"".join(records[:middle]), b"".join(records[middle:])
-    return (
-        replace(block, data=first, records=middle, prefixed=b""),
-        replace(
-            block,
-            data=second,
-            prefixed=b"",
-            offset=block.offset + len(first),
-            first_record=block.first_record + middle,
-            records=len(records) - middle,
-        ),
-    )
-
-
-def with_plain_line_ends(block: Block, quote: bytes | None) -> Block:
-    """Return the block with its records ended by plain newlines: COPY refuses two kinds of line end in one go."""
-    if b"\r\n" not in block.data:
-        return block
-    records = (record.removesuffix(b"\r\n") for record in split_records(block, quote))
-    return replace(block, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records), prefixed=b"")
-
-
-def prefix_records(data: bytes, prefix: bytes, quote: bytes | None) -> bytes:
-    """Return whole records with `prefix` (lineage columns) before each; no `quote`: every newline ends a record."""
-    after_newline = b"\n" + prefix
-    if quote is None:
-        prefixed = data.replace(b"\n", after_newline)
-    else:
-        parts = data.split(quote)
-        parts[0::2] = [part.replace(b"\n", after_newline) for part in parts[0::2]]
-        prefixed = quote.join(parts)
-    # The last newline ends the data: nothing follows it.
-    return b"".join((prefix, memoryview(prefixed)[: -len(prefix)]))
-
-
-def number_records(block: Block, prefix: bytes, delimiter: bytes, quote: bytes | None) -> bytes:
-    """Return the block's data with `prefix` and its number in the file before every record."""
-    # One formatting of the whole block takes a third of the time of one a record.
-    parts = (block.data, prefix, delimiter, quote or b"")
-    data, before, after, quote = (part.replace(b"%", b"%%") for part in parts)
-    template = prefix_records(data, before + b"%d" + after, quote if block.has_quoted_newlines else None)
-    return template % tuple(range(block.first_record, block.first_record + block.records))
-
-
-def _split_at_newlines(data: bytes) -> list[bytes]:
-    """Split at newlines only: bytes.splitlines also splits at carriage returns."""
-    return [line + b"\n" for line in data.split(b"\n")[:-1]]
-
-
-def _first_record_end(data: bytes, quote: bytes | None) -> int | None:
-    """Return the index behind the newline that ends the first record, or None if none does."""
-    end, quotes, start = 0, 0, 0
-    while (newline := data.find(b"\n", start)) >= 0:
-        end = newline + 1
-        quotes += 0 if quote is None else data.count(quote, start, end)
-        if quotes % 2 == 0:
-            return end
-        start = end
-    return None
-
-
-def _last_record_end(data: bytes, quote: bytes | None) -> tuple[int, bool]:
-    """Return the index behind the last newline that ends a record, 0 if none does, and whether one before is quoted."""
-    if quote is None:
-        return data.rfind(b"\n") + 1, False
-    # Every second part stands in quotes. One split finds both, at two thirds of the time that counting takes.
-    parts = data.split(quote)
-    end = len(data)
-    for at in range(len(parts) - 1, -1, -1):
-        start = end - len(parts[at])
-        if at % 2 == 0 and (newline := parts[at].rfind(b"\n")) >= 0:
-            return start + newline + 1, any(b"\n" in quoted for quoted in parts[1:at:2])
-        end = start - 1
-    return 0, False

@@ -2,11 +2,10 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 
@@ -15,7 +14,7 @@ from loaders.open_file import StoredFile
 
 # DuckDB's own share of memory, beside the loader's 96 MiB; nothing is downloaded.
 SETTINGS: dict[str, Any] = {"memory_limit": "512MiB", "autoinstall_known_extensions": False}
-PIPE_BYTES = 1024**2
+PIPE_BYTES = COPIED_BYTES = 1024**2
 READERS = {
     "parquet": "read_parquet(?)",
     # No deeper: what is nested stays as it is written.
@@ -24,12 +23,12 @@ READERS = {
 
 
 class ConvertedFile:
-    """A file that DuckDB reads, as a stream of CSV with a header; every value is in quotes, and NULL is not.
+    """A file that DuckDB reads (`kind`: parquet or json), as CSV with a header; values are in quotes, NULL is not.
 
     A value is DuckDB's text of it, of lists and structs JSON.
     """
 
-    def __init__(self, path: str, stored: StoredFile, kind: Literal["parquet", "json"], size: int) -> None:
+    def __init__(self, path: str, stored: StoredFile, kind: str, size: int) -> None:
         self._path = path
         self._size = size
         self._stack = contextlib.ExitStack()
@@ -100,7 +99,8 @@ def _local_copy(stored: StoredFile) -> Any:
         yield Path(name)
         return
     with tempfile.NamedTemporaryFile(prefix="ingot-") as copy:
-        shutil.copyfileobj(stored, copy)  # type: ignore[misc]
+        while data := stored.read(COPIED_BYTES):
+            copy.write(data)
         copy.flush()
         yield Path(copy.name)
 

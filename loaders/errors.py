@@ -4,10 +4,10 @@ LoaderError
 ├── SettingError          a PG* variable or an option that cannot be used
 ├── ServerError           the local server cannot be started or reached
 ├── SourceError           a source declaration that cannot be used, or a name that is not declared
-├── FileError             a bronze file that cannot be landed at all
+├── FileError             a bronze file that cannot be landed; the others are
+│   └── TooManyRejects    more of its records were refused than --max-rejects allows
 ├── RecordError           a record from Python whose fields are not the table's
 └── LoadError             a load that failed; nothing of it is visible
-    └── TooManyRejects    more records were refused than --max-rejects allows
 """
 
 
@@ -28,7 +28,11 @@ class SourceError(LoaderError):
 
 
 class FileError(LoaderError):
-    """A bronze file cannot be landed at all; the other files can."""
+    """A bronze file cannot be landed; the other files can, and nothing of this one is visible."""
+
+
+class TooManyRejects(FileError):  # noqa: N818 - named for what happened, as ValueError's kin in psycopg are
+    """More records of a file were refused than --max-rejects allows."""
 
 
 class RecordError(LoaderError):
@@ -37,7 +41,3 @@ class RecordError(LoaderError):
 
 class LoadError(LoaderError):
     """A load failed, and nothing of it is visible."""
-
-
-class TooManyRejects(LoadError):  # noqa: N818 - named for what happened, as ValueError's kin in psycopg are
-    """More records were refused than --max-rejects allows."""

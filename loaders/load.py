@@ -1,33 +1,23 @@
-"""A load from end to end: new files found, claimed, landed, made complete, or undone."""
+"""Loading one source table: a run over it, tried again where an error is temporary."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable
 
 import psycopg
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from loaders.blocks import BlockReader
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect
-from loaders.errors import FileError, LoaderError, LoadError, ServerError
-from loaders.landing import Landing, LandingFile
-from loaders.ledger import Claim, FileIdentity, KnownFile, Ledger
+from loaders.discovery import FailedFiles, new_files
+from loaders.errors import LoadError, ServerError
+from loaders.ledger import Ledger
+from loaders.ledger_version import check_version, create_ledger
+from loaders.load_report import LoadOptions, LoadResult, TableReport
+from loaders.locks import lock_table
 from loaders.progress import Progress
-from loaders.raw_table import (
-    RawTable,
-    columns_of,
-    copy_statement,
-    create_or_widen,
-    delimiter,
-    raw_table,
-    record_quote,
-)
-from loaders.segments import open_segment
+from loaders.segments import drop_retired
 from loaders.sources import SourceTable
+from loaders.table_run import TableRun
 
 # What "come back later" looks like: connection lost (08), shutdown or start (57P), read-only while failing over, too
 # many connections, and a transaction that lost to another (40001, 40P01).
@@ -35,81 +25,40 @@ TEMPORARY_CLASSES = ("08",)
 TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
 ATTEMPTS = 8
 MAX_WAIT_SECONDS = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """What the command line says of a load; `max_rejects` is per load."""
-
-    workers: int = 2
-    batch_files: int = 1000
-    max_rejects: int = 0
-    full_refresh: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadResult:
-    """A complete load: stored bytes, records landed and rejected, seconds from the claim to the last commit."""
-
-    source: str
-    load_id: int
-    files: int
-    records: int
-    rejected: int
-    bytes: int
-    seconds: float
-
-    @property
-    def records_per_second(self) -> float:
-        """Records landed a second."""
-        return self.records / self.seconds
-
-
-@dataclass
-class TableReport:
-    """What a run did with one source table; `problems` are the errors of the files and loads that failed."""
-
-    source: str
-    found: int = 0
-    loads: list[LoadResult] = field(default_factory=list)
-    skipped: int = 0
-    pending: list[str] = field(default_factory=list)
-    undone: list[int] = field(default_factory=list)
-    retries: list[str] = field(default_factory=list)
-    problems: list[LoaderError] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _NewFile:
-    """A file whose content the ledger does not know, with the columns of its header."""
-
-    file: BronzeFile
-    identity: FileIdentity
-    columns: tuple[str, ...]
+# How long a full refresh waits for the readers of the old rows; what they keep is dropped by a later run.
+DROP_SECONDS = 10.0
 
 
 class TableLoader:
-    """Land the new files of one source table."""
+    """Land the new files of one source table; `failed` are those that a watch lets rest."""
 
     def __init__(
-        self, source: SourceTable, *, root: BronzeRoot, address: Address, options: LoadOptions, progress: Progress
+        self,
+        source: SourceTable,
+        *,
+        root: BronzeRoot,
+        address: Address,
+        options: LoadOptions,
+        progress: Progress,
+        failed: FailedFiles | None = None,
     ) -> None:
         self.source = source
-        self._table: RawTable = raw_table(source)
         self._root = root
         self._address = address
         self._options = options
         self._progress = progress
-        self._must_truncate = options.full_refresh
+        self._failed = failed or FailedFiles()
+        self._must_refresh = options.full_refresh
         self._has_connected = False
 
     def pending(self) -> TableReport:
         """Say which files a load would land, and land none."""
         report = TableReport(self.source.name)
+        listed = self._list_files(report)
         with connect(self._address) as connection:
-            ledger = Ledger(connection)
-            known = ledger.known_files(self._table) if ledger.exists() and not self._options.full_refresh else []
-            report.pending = [new.file.path for new in self._new_files(known, report)]
+            is_new = not check_version(connection) or self._options.full_refresh
+            known = [] if is_new else Ledger(connection, self.source.raw_table).known_files()
+            report.pending = [new.path for new in new_files(self.source, listed, known, self._failed, report)]
         return report
 
     def run(self, on_load: Callable[[LoadResult], None]) -> TableReport:
@@ -130,29 +79,46 @@ class TableLoader:
         return report
 
     def _run_once(self, report: TableReport, on_load: Callable[[LoadResult], None]) -> None:
-        report.found = report.skipped = 0
+        report.begin_attempt()
+        # Before anything is changed: a full refresh of what cannot be listed is none.
+        listed = self._list_files(report)
+        table = self.source.raw_table
         with connect(self._address) as connection:
             self._has_connected = True
-            ledger = Ledger(connection)
-            ledger.create()
-            with ledger.use_table(self._table, alone=self._must_truncate):
-                report.undone += ledger.undo_interrupted(self._table)
-                if self._must_truncate:
-                    ledger.discard_all(self._table)
-                    self._must_truncate = False
-                with ledger.exclusive_ddl():
-                    # Those that are described, so that a staging view can be built before the first file is there.
-                    create_or_widen(connection, self.source, self.source.columns)
-                new = self._new_files(ledger.known_files(self._table), report)
-                while batch := list(islice(new, self._options.batch_files)):
-                    try:
-                        result = self._load(ledger, connection, batch, report)
-                    except LoadError as error:
-                        report.problems.append(error)
-                    else:
-                        if result is not None:
-                            report.loads.append(result)
-                            on_load(result)
+            create_ledger(connection)
+            with lock_table(connection, table, alone=self._must_refresh):
+                ledger = Ledger(connection, table)
+                report.undone += ledger.undo_interrupted()
+                report.left = drop_retired(connection, table, seconds=0)
+                run = TableRun(
+                    self.source,
+                    connection,
+                    address=self._address,
+                    options=self._options,
+                    failed=self._failed,
+                    is_temporary=self._passes,
+                    progress=self._progress,
+                    report=report,
+                )
+                # Described columns are there before the first file, so that a staging view can be built.
+                run.create_table({name: name for name in self.source.columns})
+                if not self._must_refresh:
+                    run.land_new(listed, on_load)
+                elif listed:
+                    self._must_refresh = not run.refresh(listed, on_load)
+                    report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
+                elif ledger.known_files():
+                    report.problems.append(
+                        LoadError(
+                            f"{self.source.name}: no file matches {self._root}/{self.source.bronze.path}, so the full "
+                            "refresh has changed nothing. Set BRONZE_ROOT, or discard the loads."
+                        )
+                    )
+
+    def _list_files(self, report: TableReport) -> list[BronzeFile]:
+        listed = self._root.list_files(self.source.bronze.path)
+        report.found = len(listed)
+        return listed
 
     def _passes(self, error: BaseException) -> bool:
         """Tell whether to try again: a server that was reached and then was gone, restarting, full or in a deadlock."""
@@ -170,112 +136,3 @@ class TableLoader:
         reason = " ".join(str(error).split())
         report.retries.append(reason)
         print(f"{self.source.name}: {reason}: trying again in {wait:.1f} s", file=sys.stderr)
-
-    def _new_files(self, known: Sequence[KnownFile], report: TableReport) -> Iterator[_NewFile]:
-        """Yield the files whose content is not known; those that cannot be read become problems of the report."""
-        # The last one of each path. What has its size and time of change is not read again, as rsync does it.
-        last = {file.path: file for file in known}
-        landed = {file.content for file in known}
-        for file in self._root.list_files(self.source.bronze.path):
-            report.found += 1
-            before = last.get(file.path)
-            if before is not None and (before.bytes, before.modified_ns) == (file.bytes, file.modified_ns):
-                report.skipped += 1
-                continue
-            try:
-                digest = file.digest()
-                content = (digest, frozenset(file.hive_keys.items()))
-                is_redelivered = before is not None and before.content != content
-                if content in landed and not is_redelivered:
-                    report.skipped += 1
-                    continue
-                columns = self._columns(file)
-            except FileError as error:
-                report.problems.append(FileError(f"{self.source.name}: {error}"))
-                continue
-            identity = FileIdentity(
-                path=file.path,
-                hive_keys=file.hive_keys,
-                bytes=file.bytes,
-                modified_ns=file.modified_ns,
-                digest=digest,
-                replaced_file_id=before.file_id if before is not None and content in landed else None,
-            )
-            landed.add(content)
-            yield _NewFile(file, identity, columns)
-
-    def _columns(self, file: BronzeFile) -> tuple[str, ...]:
-        with closing(file.open()) as stream:
-            reader = BlockReader(stream, quote=record_quote(self.source.bronze))
-            header = reader.read_header() if self.source.bronze.format == "csv" else b""
-        return columns_of(self.source, header, file.path)
-
-    def _load(
-        self, ledger: Ledger, connection: psycopg.Connection, batch: Sequence[_NewFile], report: TableReport
-    ) -> LoadResult | None:
-        """Land one batch; None if other loaders have claimed all of it. LoadError if it failed and was undone."""
-        started = time.perf_counter()
-        columns = list(dict.fromkeys(column for new in batch for column in new.columns))
-        with ledger.exclusive_ddl():
-            create_or_widen(connection, self.source, columns)
-            open_segment(connection, self._table)
-        claim = ledger.claim(self._table, [new.identity for new in batch])
-        claimed = [] if claim is None else [new for new in batch if new.file.path in claim.file_ids]
-        report.skipped += len(batch) - len(claimed)
-        if claim is None:
-            return None
-        try:
-            stored_bytes = sum(new.file.bytes for new in claimed)
-            self._progress.begin(self.source.name, stored_bytes)
-            counts = Landing(
-                address=self._address,
-                table=self._table,
-                load_id=claim.load_id,
-                files=self._landing_files(connection, claim, claimed),
-                workers=self._options.workers,
-                max_rejects=self._options.max_rejects,
-                progress=self._progress,
-            ).run()
-            ledger.complete(claim.load_id, counts)
-        except BaseException as error:
-            # A server that is gone cannot be asked to clean up: the next run does.
-            with suppress(psycopg.Error):
-                ledger.undo(self._table, claim.load_id, "failed", str(error) or type(error).__name__)
-            if isinstance(error, FileError) or (isinstance(error, psycopg.Error) and not self._passes(error)):
-                raise self._failed(claim.load_id, error) from error
-            raise
-        return LoadResult(
-            source=self.source.name,
-            load_id=claim.load_id,
-            files=len(claimed),
-            records=sum(count.records for count in counts),
-            rejected=sum(count.rejected for count in counts),
-            bytes=stored_bytes,
-            seconds=time.perf_counter() - started,
-        )
-
-    def _failed(self, load_id: int, error: Exception) -> LoadError:
-        said = " ".join(str(error).split())
-        remedy = "" if isinstance(error, FileError) else " See to the server, then load again."
-        return LoadError(f"{self.source.name}: load {load_id} failed, and nothing of it is visible: {said}{remedy}")
-
-    def _landing_files(
-        self, connection: psycopg.Connection, claim: Claim, claimed: Sequence[_NewFile]
-    ) -> list[LandingFile]:
-        statements = {
-            columns: copy_statement(self.source, columns).as_bytes(connection)
-            for columns in {new.columns for new in claimed}
-        }
-        between = delimiter(self.source.bronze)
-        return [
-            LandingFile(
-                file=new.file,
-                file_id=(file_id := claim.file_ids[new.file.path]),
-                statement=statements[new.columns],
-                prefix=f"{claim.load_id}{between}{file_id}{between}".encode(),
-                number_delimiter=between.encode() if self.source.bronze.record_number else None,
-                quote=record_quote(self.source.bronze),
-                has_header=self.source.bronze.format == "csv",
-            )
-            for new in claimed
-        ]

@@ -28,11 +28,26 @@ UNREADABLE = {
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.BadZipFile)
 
 
-class StoredFile(Protocol):
-    """An open file as it is stored, compressed or not."""
+class Readable(Protocol):
+    """What is read from front to back."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end."""
+
+
+class RecordStream(Readable, Protocol):
+    """An open file as the bytes that its records are cut from."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+    @property
+    def position(self) -> int:
+        """How many stored bytes have been read."""
+
+
+class StoredFile(Readable, Protocol):
+    """An open file as it is stored, compressed or not."""
 
     def seek(self, position: int, whence: int = 0, /) -> int:
         """Go to a position."""
@@ -42,13 +57,6 @@ class StoredFile(Protocol):
 
     def close(self) -> None:
         """Close the file."""
-
-
-class ByteStream(Protocol):
-    """What is read from front to back."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end."""
 
 
 class OpenFile:
@@ -98,14 +106,14 @@ class OpenFile:
         except OSError as error:
             raise unreadable(self._path, error) from error
 
-    def _unwrapped(self) -> ByteStream:
+    def _unwrapped(self) -> Readable:
         try:
             magic = self._file.read(4)
             self._file.seek(0)
         except OSError as error:
             raise unreadable(self._path, error) from error
         if magic.startswith(b"\x1f\x8b"):
-            return gzip.GzipFile(fileobj=self._file, mode="rb")  # type: ignore[call-overload, no-any-return]
+            return gzip.GzipFile(fileobj=self._file, mode="rb")
         if magic == b"\x28\xb5\x2f\xfd":
             # It reads, and asks for no more of a file.
             return zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True)  # type: ignore[arg-type]
@@ -116,7 +124,7 @@ class OpenFile:
                 raise FileError(f"{self._path} is {what}.")
         return self._file
 
-    def _only_member(self) -> ByteStream:
+    def _only_member(self) -> Readable:
         try:
             archive = zipfile.ZipFile(_Seekable(self._file))
             members = [one for one in archive.infolist() if not one.is_dir() and "__MACOSX/" not in one.filename]
@@ -158,7 +166,12 @@ class _Seekable(io.RawIOBase):
         return self._file.tell()
 
 
+def printable(path: str) -> str:
+    """Return a path with what is not UTF-8 in it as escapes."""
+    return path.encode(errors="backslashreplace").decode()
+
+
 def unreadable(path: str, error: Exception) -> FileError:
     """Return the error for a file that cannot be read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-    return FileError(f"{path} cannot be read: {reason.rstrip('.')}. Fix it or remove it, then load again.")
+    return FileError(f"{printable(path)} cannot be read: {reason.rstrip('.')}. Fix it or remove it, then load again.")

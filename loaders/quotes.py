@@ -1,7 +1,7 @@
 """Quotes that RFC 4180 does not allow, found without parsing.
 
 PostgreSQL's CSV toggles at every quote byte, also inside an unquoted field: to it `1,5" nail` and the next such line
-are one record. csv, pandas and DuckDB open a quoted field only at a quote behind a delimiter or at a record's beginning.
+are one record. csv, pandas and DuckDB open a quoted field only behind a delimiter or at a record's beginning.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,3 @@ def has_stray_quote(parts: Sequence[bytes], delimiter: bytes) -> bool:
     if not (ends <= field_ends and begins <= field_ends | set(RETURN)):
         return True
     return RETURN[0] in begins and any(part[:1] == RETURN != part[:2] and part[1:2] != NEWLINE for part in parts[2::2])
-
-
-def first_stray_quote(parts: Sequence[bytes], delimiter: bytes) -> int:
-    """Return how many parts stand before the first quote at fault, in parts of which has_stray_quote is true."""
-    for number in range(0, len(parts), 2):
-        part = parts[number]
-        if part and number > 0 and not part.startswith((delimiter, NEWLINE, RETURN + NEWLINE)):
-            return number
-        if part and number < len(parts) - 1 and not part.endswith((delimiter, NEWLINE)):
-            return number + 1
-    raise ValueError("no stray quote")

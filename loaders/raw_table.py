@@ -1,18 +1,11 @@
-"""Raw tables: created from a file's header, widened by the next, copied into."""
+"""Raw tables: created and widened; their partitions are segments.py's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from loaders.header import column_names
-from loaders.sources import Bronze, SourceTable
-
-# Neither byte can stand in JSON text, so a whole line is one unquoted field.
-JSONL_DELIMITER = "\x02"
-JSONL_QUOTE = "\x01"
-JSONL_COLUMN = "raw"
 LOAD_ID, FILE_ID, RECORD_NUMBER = "_load_id", "_file_id", "_record_number"
 
 
@@ -32,76 +25,54 @@ class RawTable:
         return f"{self.schema}.{self.name}"
 
 
-def lineage_columns(bronze: Bronze) -> tuple[str, ...]:
-    """Return the columns that go before a record's own, in the order in which they are sent."""
-    return (LOAD_ID, FILE_ID, RECORD_NUMBER) if bronze.record_number else (LOAD_ID, FILE_ID)
-
-
-def raw_table(source: SourceTable) -> RawTable:
-    """Return the raw table that a source lands in."""
-    return RawTable(schema=source.schema, name=source.identifier)
-
-
-def create_or_widen(connection: psycopg.Connection, source: SourceTable, columns: Sequence[str]) -> None:
-    """Create the raw table with these columns, or add those that it lacks; NDJSON has its one column at once."""
-    table = raw_table(source)
-    is_json = source.bronze.format == "jsonl"
-    wanted = dict.fromkeys(lineage_columns(source.bronze), "integer")
-    wanted |= {JSONL_COLUMN: "jsonb"} if is_json else dict.fromkeys(columns, "text")
-    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
+def create_raw_table(connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str]) -> None:
+    """Create the raw table with these columns and their types, where it is missing."""
     # Lineage stands before every record that is sent, so it is never NULL; checking it costs 5 % of the server's time.
+    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     connection.execute(
-        sql.SQL(
-            "create table if not exists {} (_load_id integer, _file_id integer) partition by range (_load_id)"
-        ).format(table.identifier)
-    )
-    present = {
-        row[0]
-        for row in connection.execute(
-            "select attname from pg_attribute where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) "
-            "and attnum > 0 and not attisdropped",
-            [table.schema, table.name],
+        sql.SQL("create table if not exists {} ({}) partition by range (_load_id)").format(
+            table.identifier,
+            sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(data_type)) for name, data_type in columns.items()
+            ),
         )
-    }
-    missing = {name: data_type for name, data_type in wanted.items() if name not in present}
-    if missing:
-        added = sql.SQL(", ").join(
-            sql.SQL("add column {} {}").format(sql.Identifier(name), sql.SQL(data_type))
-            for name, data_type in missing.items()
-        )
-        connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
-
-
-def columns_of(source: SourceTable, header: bytes, path: str) -> tuple[str, ...]:
-    """Return the columns of a file with this header; FileError for a header that cannot be used."""
-    if source.bronze.format == "jsonl":
-        return (JSONL_COLUMN,)
-    bronze = source.bronze
-    return column_names(header, path=path, delimiter=bronze.delimiter, quote=bronze.quote, encoding=bronze.encoding)
-
-
-def copy_statement(source: SourceTable, columns: Sequence[str]) -> sql.Composed:
-    """Return the COPY of records that begin with a load id and a file id."""
-    bronze = source.bronze
-    names = [sql.Identifier(name) for name in (*lineage_columns(bronze), *columns)]
-    return sql.SQL(
-        "copy {} ({}) from stdin (format csv, delimiter {}, quote {}, escape {}, null {}, encoding {})"
-    ).format(
-        raw_table(source).identifier,
-        sql.SQL(", ").join(names),
-        sql.Literal(delimiter(bronze)),
-        sql.Literal(bronze.quote if bronze.format == "csv" else JSONL_QUOTE),
-        sql.Literal(bronze.quote if bronze.format == "csv" else JSONL_QUOTE),
-        sql.Literal(bronze.null_text),
-        sql.Literal(bronze.encoding),
     )
 
 
-def delimiter(bronze: Bronze) -> str:
-    """Return the byte between fields."""
-    return JSONL_DELIMITER if bronze.format == "jsonl" else bronze.delimiter
+def present_columns(connection: psycopg.Connection, table: RawTable) -> set[str]:
+    """Return the names of the raw table's columns, none where it is missing."""
+    rows = connection.execute(
+        """
+        select attname from pg_attribute
+        where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and attnum > 0 and not attisdropped
+        """,
+        [table.schema, table.name],
+    )
+    return {row[0] for row in rows}
 
 
-def record_quote(bronze: Bronze) -> bytes | None:
-    """Return the byte inside a pair of which a newline ends no record, None where there is none."""
-    return None if bronze.format == "jsonl" else bronze.quote.encode()
+def raw_table_exists(connection: psycopg.Connection, table: RawTable) -> bool:
+    """Tell whether the raw table has been created."""
+    row = connection.execute(
+        "select to_regclass(format('%%I.%%I', %s::text, %s::text)) is not null", [table.schema, table.name]
+    ).fetchone()
+    return row == (True,)
+
+
+def add_columns(connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str]) -> None:
+    """Add columns, in a transaction that holds the table alone."""
+    added = sql.SQL(", ").join(
+        sql.SQL("add column if not exists {} {}").format(sql.Identifier(name), sql.SQL(data_type))
+        for name, data_type in columns.items()
+    )
+    connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
+
+
+def comment_on_columns(connection: psycopg.Connection, table: RawTable, originals: Mapping[str, str]) -> None:
+    """Keep, as a column's comment, the field of the header that it is named for."""
+    for name, original in originals.items():
+        connection.execute(
+            sql.SQL("comment on column {}.{} is {}").format(
+                table.identifier, sql.Identifier(name), sql.Literal(original)
+            )
+        )

@@ -5,14 +5,23 @@ lands in new ones, so that undoing, discarding and replacing whole segments are 
 another, so a few kilobytes of BRIN find a load's rows. No B-trees here: each costs more than the load.
 """
 
+import time
+
 import psycopg
 from psycopg import sql
 
-from loaders.raw_table import RawTable
+from loaders.locks import change_tables
+from loaders.raw_table import RawTable, raw_table_exists
 
 # A grown segment is closed at the next load: small enough to drop at once, large enough that there are few.
 SEGMENT_BYTES = 1024**3
 SEGMENT_LOADS = 10_000
+SNAPSHOT_PAUSE_SECONDS = 0.2
+
+
+def segment_name(table: RawTable, number: int) -> str:
+    """Return the name of a segment: the table's, cut where it is long, and a number that no other segment has."""
+    return f"{table.name.encode()[:50].decode(errors='ignore')}__{number}"
 
 
 def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool = False) -> None:
@@ -22,8 +31,7 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
     row = connection.execute("select nextval('ops.load_blocks')").fetchone()
     assert row is not None  # noqa: S101 - select without from returns a row
     first, end = row[0], row[0] + SEGMENT_LOADS
-    # The number makes the name one of its own, where the table's own name has to be cut.
-    relation = f"{table.name[:50]}__{first}"
+    relation = segment_name(table, first)
     segment = sql.Identifier(table.schema, relation)
     # Records that fit twice on a page stay uncompressed: pglz takes a tenth of the COPY's time and a quarter of that of
     # taking a document of 1.6 kB apart, for a table that is an eighth smaller.
@@ -53,16 +61,97 @@ def take_load_id(connection: psycopg.Connection, table: RawTable) -> int | None:
     row = connection.execute(
         """
         update ops.segments set next_load_id = next_load_id + 1
-        where table_schema = %(schema)s and table_name = %(name)s and next_load_id < end_load_id and first_load_id = (
-            select max(first_load_id)
-            from ops.segments
-            where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
-        )
+        where table_schema = %(schema)s and table_name = %(name)s
+            and next_load_id < end_load_id and retired_xid is null and first_load_id = (
+                select max(first_load_id)
+                from ops.segments
+                where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
+            )
         returning next_load_id - 1
         """,
         {"schema": table.schema, "name": table.name},
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def retire_segments(
+    connection: psycopg.Connection, table: RawTable, load_ids: list[int], *, min_bytes: int = 0
+) -> list[int]:
+    """Retire the segments that hold these loads and no other, in the caller's transaction, which ends the loads.
+
+    A segment of less than `min_bytes` stays. Return the loads of those that stay, whose rows are to be deleted.
+    """
+    parameters = {"schema": table.schema, "name": table.name, "load_ids": load_ids, "bytes": min_bytes}
+    # The lock keeps other loaders from taking an id of these segments; then what is in them can be asked.
+    connection.execute(
+        """
+        select from ops.segments
+        where table_schema = %(schema)s and table_name = %(name)s and exists (
+            select from unnest(%(load_ids)s::integer[]) as load_id
+            where load_id >= first_load_id and load_id < end_load_id
+        )
+        order by first_load_id
+        for update
+        """,
+        parameters,
+    )
+    rows = connection.execute(
+        """
+        with retired as (
+            update ops.segments set retired_xid = pg_current_xact_id()
+            where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
+                and exists (
+                    select from unnest(%(load_ids)s::integer[]) as load_id
+                    where load_id >= first_load_id and load_id < end_load_id
+                )
+                and not exists (
+                    select from ops.loads
+                    where loads.load_id >= first_load_id and loads.load_id < end_load_id
+                        and loads.table_schema = %(schema)s and loads.table_name = %(name)s
+                        and loads.load_id <> all(%(load_ids)s) and loads.status in ('started', 'complete')
+                )
+                and pg_table_size(to_regclass(format('%%I.%%I', table_schema, relation_name))) >= %(bytes)s
+            returning first_load_id, end_load_id
+        )
+
+        select load_id
+        from unnest(%(load_ids)s::integer[]) as load_id
+        where not exists (select from retired where load_id >= first_load_id and load_id < end_load_id)
+        """,
+        parameters,
+    )
+    return [row[0] for row in rows]
+
+
+def retire_all_but(connection: psycopg.Connection, table: RawTable, load_ids: list[int]) -> None:
+    """Retire every segment of the table that holds none of these loads, in the caller's transaction."""
+    connection.execute(
+        """
+        update ops.segments set retired_xid = pg_current_xact_id()
+        where table_schema = %s and table_name = %s and retired_xid is null
+            and not exists (
+                select from unnest(%s::integer[]) as load_id where load_id >= first_load_id and load_id < end_load_id
+            )
+        """,
+        [table.schema, table.name, load_ids],
+    )
+
+
+def drop_retired(connection: psycopg.Connection, table: RawTable, *, seconds: float) -> int:
+    """Drop the table's retired segments that nobody can need any more; return how many are left after `seconds`.
+
+    A reader whose snapshot is older than the transaction that retired a segment still sees its loads as complete.
+    """
+    deadline = time.monotonic() + seconds
+    left = 0
+    for first, relation, is_there in _retired(connection, table):
+        while _old_snapshots(connection, table, first) and time.monotonic() < deadline:
+            time.sleep(SNAPSHOT_PAUSE_SECONDS)
+        if _old_snapshots(connection, table, first) or not _drop(
+            connection, table, first, relation if is_there else None, seconds=deadline - time.monotonic()
+        ):
+            left += 1
+    return left
 
 
 def _has_room(connection: psycopg.Connection, table: RawTable) -> bool:
@@ -79,3 +168,56 @@ def _has_room(connection: psycopg.Connection, table: RawTable) -> bool:
     ).fetchone()
     # The size is NULL where somebody has dropped the raw table.
     return row is not None and row[0] is True
+
+
+def _retired(connection: psycopg.Connection, table: RawTable) -> list[tuple[int, str, bool]]:
+    return connection.execute(
+        """
+        select first_load_id, relation_name, to_regclass(format('%%I.%%I', table_schema, relation_name)) is not null
+        from ops.segments
+        where table_schema = %s and table_name = %s and retired_xid is not null
+        order by first_load_id
+        """,
+        [table.schema, table.name],
+    ).fetchall()
+
+
+def _old_snapshots(connection: psycopg.Connection, table: RawTable, first_load_id: int) -> bool:
+    # Every role sees backend_xmin; autovacuum's workers have no user, and read no ledger.
+    row = connection.execute(
+        """
+        select exists (
+            select from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid() and usesysid is not null
+                and age(backend_xmin) >= age(retired_xid::xid)
+        )
+        from ops.segments
+        where table_schema = %s and table_name = %s and first_load_id = %s
+        """,
+        [table.schema, table.name, first_load_id],
+    ).fetchone()
+    return row == (True,)
+
+
+def _drop(
+    connection: psycopg.Connection, table: RawTable, first_load_id: int, relation: str | None, *, seconds: float
+) -> bool:
+    """Drop one segment, and the ledger's row of it; return whether its lock could be had in time."""
+
+    def drop() -> None:
+        if relation is not None:
+            connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(table.schema, relation)))
+        connection.execute(
+            "delete from ops.segments where table_schema = %s and table_name = %s and first_load_id = %s",
+            [table.schema, table.name, first_load_id],
+        )
+
+    if relation is None or not raw_table_exists(connection, table):
+        with connection.transaction():
+            drop()
+        return True
+    names = sql.SQL("only {}, only {}").format(table.identifier, sql.Identifier(table.schema, relation))
+    try:
+        return change_tables(connection, names, drop, seconds=seconds)
+    except psycopg.errors.UndefinedTable:
+        return True  # another loader was faster

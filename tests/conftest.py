@@ -19,7 +19,8 @@ from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from loaders.bronze import Folder
 from loaders.connection import Address, connect
-from loaders.load import LoadOptions, TableLoader, TableReport
+from loaders.load import TableLoader
+from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
 from loaders.server import LocalServer
 from loaders.sources import read_sources, select_sources

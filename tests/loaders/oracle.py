@@ -52,7 +52,7 @@ def ledger_agrees(connection: psycopg.Connection, source: str) -> None:
         inner join ops.loads using (load_id)
         left join staging.{table} as raw on raw._file_id = file_id
         left join ops.rejected_rows using (file_id)
-        where status = 'complete' and files.table_name = '{table}'
+        where status = 'complete' and files.table_name = '{table}' and released_at is null
         group by file_id
         having files.records <> count(distinct raw.ctid) or files.rejected <> count(distinct rejected_rows.ctid)
         """.encode()
@@ -63,20 +63,20 @@ def csv_records(text: str, **dialect: Any) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), **dialect))
 
 
-def postgresql_records(text: str, escape: str = '"') -> list[list[str]]:
+def postgresql_records(text: str, quote: str = '"') -> list[list[str]]:
     """Read CSV as PostgreSQL's CopyReadLineText and CopyReadAttributesCSV do, NULL as the empty text."""
     records, fields, value, in_quotes, at = [], [], "", False, 0
     while at < len(text):
         char, after = text[at], text[at + 1 : at + 2]
         at += 1
-        if in_quotes and char == escape and after in ('"', escape):
-            value += after
+        if in_quotes and char == after == quote:
+            value += char
             at += 1
-        elif in_quotes and char == '"':
+        elif in_quotes and char == quote:
             in_quotes = False
         elif in_quotes:
             value += char
-        elif char == '"':
+        elif char == quote:
             in_quotes = True
         elif char == ",":
             fields.append(value)

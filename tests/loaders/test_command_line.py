@@ -64,7 +64,7 @@ def test_a_bad_file_is_one_line_and_the_good_ones_land_apart_from_it(
     project.declare("people")
     project.write("people/1.csv", data)
     project.write("people/2.csv", GOOD)
-    line = one_line_error(project, "load", "--batch-files", "1")
+    line = one_line_error(project, "load")
     assert re.search(message, line)
     assert line.rstrip().endswith((".", "the record.")), line
     assert count(connection, "select count(*) from staging.people__rows") == 1

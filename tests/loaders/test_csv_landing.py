@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loaders import landing
+from loaders import blocks, dealing
 from tests.conftest import Project
 from tests.loaders.oracle import count, csv_rows, landed, ledger_agrees
 
@@ -67,8 +67,8 @@ def test_what_csv_reads_lands(
     data = text.getvalue().encode("utf-8-sig" if byte_order_mark else "utf-8")
     if not last_line_end:
         data = data.removesuffix(line_end.encode())
-    monkeypatch.setattr(landing, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(landing, "COPY_BYTES", copy_bytes)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(dealing, "COPY_BYTES", copy_bytes)
     project.declare("fuzz")
     for old in (project.bronze / "fuzz").iterdir():
         old.unlink()

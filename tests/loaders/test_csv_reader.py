@@ -35,7 +35,7 @@ def test_records_are_read_as_csv_reads_them(name: str, text: str) -> None:
     # csv makes a record of what never ends as well; the loader rejects it.
     whole = (text + "\n")[: len(text) + 1 - len(left)]
     expected = [record for record in csv_records(whole, **options) if record]
-    assert postgresql_records(b"".join(records).decode(), options.get("escapechar", '"')) == expected
+    assert postgresql_records(b"".join(records).decode()) == expected
     if left:
         assert len(csv_records(left, **options)) <= 1
 
@@ -56,7 +56,9 @@ def test_ragged_records_get_the_width_of_their_table() -> None:
 
 
 def test_quotes_that_are_ordinary_characters() -> None:
-    assert read_all('5" nail,"x\n', Dialect(quote=b"", escape=b"")) == ([b'5" nail,"x\n'], "")
+    dialect = Dialect(quote=b"", escape=b"", copy_quote=b"\x01")
+    assert read_all('5" nail,"x\n', dialect) == ([b'5" nail,"x\n'], "")
+    assert read_all("a\x01,b\n", dialect) == ([b"\x01a\x01\x01\x01,b\n"], "")
 
 
 def test_a_carriage_return_in_a_record() -> None:

@@ -21,7 +21,7 @@ ROWS = """
 
 def converted(path: Path, kind: str) -> str:
     size = path.stat().st_size
-    with path.open("rb") as stored, closing(ConvertedFile(path.name, stored, kind, size)) as file:  # type: ignore[arg-type]
+    with path.open("rb") as stored, closing(ConvertedFile(path.name, stored, kind, size)) as file:
         data = b""
         while part := file.read(17):
             data += part

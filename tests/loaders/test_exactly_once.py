@@ -7,6 +7,8 @@ import psycopg
 import pytest
 
 from loaders.ledger import Ledger
+from loaders.ledger_version import create_ledger
+from loaders.locks import lock_table
 from loaders.raw_table import RawTable
 from tests.conftest import Project
 from tests.loaders.oracle import count, landed, ledger_agrees
@@ -83,9 +85,8 @@ def test_loaders_at_once_share_the_files(project: Project, connection: psycopg.C
 def test_a_full_refresh_waits_for_no_loader(project: Project, connection: psycopg.Connection) -> None:
     write_people(project, files=1, records=10)
     with psycopg.connect(project.address.conninfo, autocommit=True) as other:
-        ledger = Ledger(other)
-        ledger.create()
-        with ledger.use_table(TABLE, alone=False):
+        create_ledger(other)
+        with lock_table(other, TABLE, alone=False):
             refused = project.run("load", "--full-refresh")
     assert refused.returncode == 1
     assert "another loader is at work" in refused.stderr
@@ -103,9 +104,9 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
             "values (9999, 'staging', 'people__rows', 0, 0, '') returning load_id"
         ).fetchone()[0]  # type: ignore[index]
         other.execute("select pg_advisory_lock_shared(1229866753, %s)", [load_id])
-        assert Ledger(connection).undo_interrupted(TABLE) == []
+        assert Ledger(connection, TABLE).undo_interrupted() == []
     deadline = time.monotonic() + 10
-    while not (undone := Ledger(connection).undo_interrupted(TABLE)):
+    while not (undone := Ledger(connection, TABLE).undo_interrupted()):
         assert time.monotonic() < deadline
     assert undone == [load_id]
 

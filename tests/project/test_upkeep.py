@@ -10,7 +10,7 @@ import pytest
 
 from bench.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
-from loaders.ledger import SCHEMA
+from loaders.ledger_version import SCHEMA
 from loaders.server import LocalServer
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Dbt

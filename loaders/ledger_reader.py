@@ -1,0 +1,98 @@
+"""The ledger read: loads, rejected records, and the models built from them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from loaders.ledger import LoadStatus
+from loaders.raw_table import RawTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRow:
+    """A row of ops.loads, as `status` shows it."""
+
+    load_id: int
+    table_schema: str
+    table_name: str
+    status: LoadStatus
+    started_at: datetime
+    finished_at: datetime | None
+    files: int
+    bytes: int
+    records: int | None
+    rejected: int | None
+    error: str | None
+
+    @property
+    def table(self) -> RawTable:
+        """The raw table that the load is of."""
+        return RawTable(schema=self.table_schema, name=self.table_name)
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A record that COPY refused, where it stands and why."""
+
+    load_id: int
+    table_schema: str
+    table_name: str
+    path: str
+    record_number: int
+    byte_offset: int
+    reason: str
+    raw: bytes
+
+    @property
+    def table(self) -> RawTable:
+        """The raw table that the record is of."""
+        return RawTable(schema=self.table_schema, name=self.table_name)
+
+
+class LedgerReader:
+    """The ledger of all raw tables, over one connection."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def load(self, load_id: int) -> LoadRow | None:
+        """Return one load."""
+        return next(iter(self._loads("where load_id = %s", [load_id])), None)
+
+    def recent_loads(self, limit: int) -> list[LoadRow]:
+        """Return the newest loads, newest first."""
+        return self._loads("order by started_at desc, load_id desc limit %s", [limit])
+
+    def rejects(self, load_id: int | None, limit: int) -> list[RejectedRow]:
+        """Return rejected rows in the files' order, of one load or of all, the newest load first."""
+        rows = self._connection.execute(
+            """
+            select load_id, table_schema, table_name, path, record_number, byte_offset, reason, raw
+            from ops.rejected_rows
+            inner join ops.files using (load_id, file_id)
+            inner join ops.loads using (load_id, table_schema, table_name)
+            where %(load_id)s::integer is null or load_id = %(load_id)s
+            order by started_at desc, load_id desc, file_id, record_number
+            limit %(limit)s
+            """,
+            {"load_id": load_id, "limit": limit},
+        )
+        return [RejectedRow(*row) for row in rows]
+
+    def models_that_applied(self, load_id: int) -> list[str]:
+        """Return the dbt models that have read a load."""
+        rows = self._connection.execute(
+            "select model from ops.applied_loads where load_id = %s order by model", [load_id]
+        )
+        return [row[0] for row in rows]
+
+    def _loads(self, clause: str, parameters: list[int]) -> list[LoadRow]:
+        rows = self._connection.execute(
+            "select load_id, table_schema, table_name, status, started_at, finished_at, "
+            "files, bytes, records, rejected, error "
+            f"from ops.loads {clause}".encode(),
+            parameters,
+        )
+        names = [column.name for column in rows.description or []]
+        return [LoadRow(**dict(zip(names, row, strict=True))) for row in rows]

@@ -1,0 +1,233 @@
+"""The ledger's tables: created, checked for their version, and upgraded from version 1.
+
+Version 1 knew a raw table by its name only, and a raw table was one heap. The upgrade is one transaction: the heap
+becomes the first segment of a table of its old name, and the views that read the heap read the table.
+"""
+
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from loaders.errors import LoadError
+from loaders.locks import LOCK_TABLE, change_tables, exclusive_ddl
+from loaders.raw_table import RawTable
+from loaders.segments import segment_name
+
+VERSION = 2
+SCHEMA = Path(__file__).with_name("ledger.sql")
+UPGRADE = Path(__file__).with_name("ledger_upgrade.sql")
+# How long the upgrade waits for readers to let go of the tables that it changes.
+UPGRADE_SECONDS = 600.0
+
+# What makes a table of the heap's owner, grants and comment, a statement a row.
+GRANTS = """
+with heap as (
+    select pg_class.oid, format('%%I.%%I', nspname, relname) as name, relowner, relacl
+    from pg_class
+    inner join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = %s and relname = %s
+),
+
+granted as (
+    select acl.*, '' as columns from heap cross join lateral aclexplode(relacl) as acl
+    union all
+    select acl.*, format('(%%I)', attname)
+    from heap
+    inner join pg_attribute on attrelid = heap.oid and not attisdropped
+    cross join lateral aclexplode(attacl) as acl
+)
+
+select format('alter table %%s owner to %%I', name, pg_get_userbyid(relowner)) from heap
+union all
+select format(
+    'grant %%s %%s on %%s to %%s%%s', privilege_type, columns, name,
+    case when grantee = 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
+    case when is_grantable then ' with grant option' else '' end
+)
+from granted
+cross join heap
+where grantee <> relowner
+union all
+select format('comment on table %%s is %%L', name, obj_description(oid, 'pg_class'))
+from heap
+where obj_description(oid, 'pg_class') is not null
+"""
+
+# What makes the views that read the heap read the table of its name, a statement a row.
+VIEWS = """
+select distinct format(
+    'create or replace view %%I.%%I %%s as %%s', nspname, relname,
+    'with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(pg_class.oid)
+)
+from pg_depend
+inner join pg_rewrite on pg_rewrite.oid = objid
+inner join pg_class on pg_class.oid = ev_class
+inner join pg_namespace on pg_namespace.oid = relnamespace
+where classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
+    and refobjid = to_regclass(format('%%I.%%I', %s::text, %s::text))
+"""
+
+
+def ledger_version(connection: psycopg.Connection) -> int | None:
+    """Return the version of the ledger's tables, None if there are none."""
+    row = connection.execute(
+        "select to_regclass('ops.loads') is not null, to_regclass('ops.ledger_version') is not null"
+    ).fetchone()
+    assert row is not None  # noqa: S101 - select without from returns a row
+    if row != (True, True):
+        return 1 if row[0] else None
+    version = connection.execute("select version from ops.ledger_version").fetchone()
+    return None if version is None else int(version[0])
+
+
+def create_ledger(connection: psycopg.Connection) -> None:
+    """Create the ledger where it is missing, and upgrade an older one; LoadError for a newer one."""
+    version = ledger_version(connection)
+    if version is None:
+        with exclusive_ddl(connection):
+            if ledger_version(connection) is None:
+                connection.execute(SCHEMA.read_bytes())
+    elif version < VERSION:
+        _upgrade(connection)
+    check_version(connection)
+
+
+def check_version(connection: psycopg.Connection) -> bool:
+    """Tell whether there is a ledger; LoadError if it is not of this version."""
+    version = ledger_version(connection)
+    if version is not None and version > VERSION:
+        raise LoadError(f"The ledger is of version {version}, this loader of {VERSION}: update the project.")
+    if version is not None and version < VERSION:
+        raise LoadError(
+            f"The ledger is of version {version}, this loader of {VERSION}: `python -m loaders load` upgrades it."
+        )
+    return version is not None
+
+
+def _upgrade(connection: psycopg.Connection) -> None:
+    heaps = _heaps(connection)
+    # In the order in which a reader locks them.
+    names = [sql.Identifier(schema, name) for schema, name in _views(connection, heaps)]
+    names += [table.identifier for table in heaps]
+    names += [sql.Identifier("ops", name) for name in ("loads", "files", "rejected_rows", "applied_loads")]
+
+    def upgrade() -> None:
+        if ledger_version(connection) == 1:
+            _refuse_running_loaders(connection, heaps)
+            connection.execute(UPGRADE.read_bytes())
+            for number, table in enumerate(heaps):
+                _set_schema_of_loads(connection, table, heaps)
+                _heap_to_segment(connection, table, segment_name(table, number))
+            # Of tables that are gone.
+            connection.execute("update ops.loads set table_schema = 'staging' where table_schema is null")
+            connection.execute("alter table ops.loads alter table_schema set not null")
+            connection.execute(
+                "update ops.files set table_schema = loads.table_schema from ops.loads "
+                "where files.load_id = loads.load_id and files.table_schema is distinct from loads.table_schema"
+            )
+            connection.execute("alter table ops.files alter table_schema set not null")
+            connection.execute("insert into ops.ledger_version (version) values (2)")
+
+    if not change_tables(connection, sql.SQL(", ").join(names), upgrade, seconds=UPGRADE_SECONDS):
+        raise LoadError(
+            f"The ledger could not be upgraded: for {UPGRADE_SECONDS / 60:.0f} minutes others were reading its tables "
+            "or the raw ones. End the sessions that hold them (pg_stat_activity), then load again."
+        )
+
+
+def _heaps(connection: psycopg.Connection) -> list[RawTable]:
+    """Return the raw tables of version 1: the heaps that begin with lineage and that loads are of."""
+    rows = connection.execute(
+        """
+        select nspname, relname
+        from pg_class
+        inner join pg_namespace on pg_namespace.oid = relnamespace
+        where relkind = 'r' and relname in (select table_name from ops.loads)
+            and exists (select from pg_attribute where attrelid = pg_class.oid and attnum = 1 and attname = '_load_id')
+        order by nspname <> 'staging', nspname, relname
+        """
+    )
+    return [RawTable(schema=schema, name=name) for schema, name in rows]
+
+
+def _views(connection: psycopg.Connection, heaps: list[RawTable]) -> list[tuple[str, str]]:
+    """Return the views that read the heaps; LoadError for a materialized one, which cannot be replaced."""
+    rows = connection.execute(
+        """
+        select distinct views_schema.nspname, views.relname, views.relkind
+        from pg_depend
+        inner join pg_rewrite on pg_rewrite.oid = pg_depend.objid
+        inner join pg_class as views on views.oid = ev_class
+        inner join pg_namespace as views_schema on views_schema.oid = views.relnamespace
+        inner join unnest(%s::text[], %s::text[]) as heap (schema, name)
+            on refobjid = to_regclass(format('%%I.%%I', heap.schema, heap.name))
+        where classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass and views.oid <> refobjid
+        order by 1, 2
+        """,
+        [[table.schema for table in heaps], [table.name for table in heaps]],
+    ).fetchall()
+    for schema, name, kind in rows:
+        if kind != "v":
+            raise LoadError(
+                f"{schema}.{name} reads a raw table, and cannot be redefined while the ledger is upgraded. Drop it, "
+                "load, then create it again."
+            )
+    return [(schema, name) for schema, name, _ in rows]
+
+
+def _refuse_running_loaders(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
+    """LoadError if a loader of version 1 is at work: it would go on by tables that are no more."""
+    for table in heaps:
+        row = connection.execute(
+            "select pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_TABLE, str(table)]
+        ).fetchone()
+        if row != (True,):
+            raise LoadError(f"{table}: an older loader is at work on it. Wait for it to end, then load again.")
+
+
+def _set_schema_of_loads(connection: psycopg.Connection, table: RawTable, heaps: list[RawTable]) -> None:
+    """Say of loads which schema their table is in: where two have one name, by where the rows are."""
+    has_twin = sum(other.name == table.name for other in heaps) > 1
+    rows_are_here = sql.SQL(" and exists (select from {} where _load_id = load_id)").format(table.identifier)
+    statement = sql.SQL("update ops.loads set table_schema = %s where table_name = %s and table_schema is null{}")
+    connection.execute(statement.format(rows_are_here if has_twin else sql.SQL("")), [table.schema, table.name])
+
+
+def _heap_to_segment(connection: psycopg.Connection, table: RawTable, relation: str) -> None:
+    """Rename the heap and attach it to a new table of its name, which takes over its owner, grants and readers."""
+    # With every name in them qualified.
+    connection.execute("set local search_path = ''")
+    key = [table.schema, table.name]
+    statements = connection.execute(GRANTS, key).fetchall() + connection.execute(VIEWS, key).fetchall()
+    heap = sql.Identifier(table.schema, relation)
+    first = _first_block(connection)
+    connection.execute(sql.SQL("alter table {} set logged").format(table.identifier))
+    connection.execute(sql.SQL("alter table {} rename to {}").format(table.identifier, sql.Identifier(relation)))
+    connection.execute(
+        sql.SQL("create table {} (like {} including all excluding indexes) partition by range (_load_id)").format(
+            table.identifier, heap
+        )
+    )
+    # Every id of version 1 is below the first block of version 2.
+    connection.execute(
+        sql.SQL("alter table {} attach partition {} for values from (minvalue) to ({})").format(
+            table.identifier, heap, sql.Literal(first)
+        )
+    )
+    for (statement,) in statements:
+        connection.execute(statement.encode())
+    # It takes no more loads: its ids are used up.
+    connection.execute(
+        """
+        insert into ops.segments (table_schema, table_name, first_load_id, end_load_id, relation_name, next_load_id)
+        values (%s, %s, 1, %s, %s, %s)
+        """,
+        [*key, first, relation, first],
+    )
+
+
+def _first_block(connection: psycopg.Connection) -> int:
+    row = connection.execute("select seqstart from pg_sequence where seqrelid = 'ops.load_blocks'::regclass").fetchone()
+    assert row is not None  # noqa: S101 - the upgrade has created it
+    return int(row[0])

@@ -1,0 +1,66 @@
+"""What a run of the loader is told, and what it says that it did."""
+
+from dataclasses import dataclass, field
+
+from loaders.errors import LoaderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What the command line says of a load; `max_rejects` is per file."""
+
+    workers: int = 2
+    batch_files: int = 1000
+    max_rejects: int = 0
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadResult:
+    """A load that has landed: files, stored bytes, records, seconds from claim to last commit.
+
+    Of the records that landed, `rewritten` had quotes that COPY would have misread.
+    """
+
+    source: str
+    load_id: int
+    files: int
+    records: int
+    rejected: int
+    rewritten: int
+    bytes: int
+    seconds: float
+
+    @property
+    def records_per_second(self) -> float:
+        """Records landed a second."""
+        return self.records / self.seconds
+
+
+@dataclass
+class TableReport:
+    """What a run did with one source table.
+
+    `changed` are known paths with new content, `problems` the errors of the files and loads that failed, `left` how
+    many old segments are still to be dropped.
+    """
+
+    source: str
+    found: int = 0
+    loads: list[LoadResult] = field(default_factory=list)
+    skipped: int = 0
+    pending: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    has_rows: bool = False
+    added: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    undone: list[int] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
+    problems: list[LoaderError] = field(default_factory=list)
+    left: int = 0
+
+    def begin_attempt(self) -> None:
+        """Forget what the next attempt finds again."""
+        self.found = self.skipped = 0
+        self.changed.clear()
+        self.problems.clear()

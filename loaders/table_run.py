@@ -1,0 +1,274 @@
+"""One run over one raw table: its new files landed in loads, or all of it anew."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+
+import psycopg
+
+from loaders.bronze import BronzeFile
+from loaders.connection import Address
+from loaders.discovery import FailedFiles, new_files
+from loaders.errors import FileError, LoadError
+from loaders.landing import Landing
+from loaders.landing_file import LandingFile
+from loaders.ledger import Ledger
+from loaders.load_report import LoadOptions, LoadResult, TableReport
+from loaders.locks import change_tables, exclusive_ddl, unlock_load
+from loaders.progress import Progress
+from loaders.raw_table import add_columns, comment_on_columns, create_raw_table, present_columns, raw_table_exists
+from loaders.segments import open_segment
+from loaders.sources import SourceTable
+
+# How long new columns wait for the readers of the table.
+WIDEN_SECONDS = 600.0
+
+
+class TableRun:
+    """A run over the table of `source`, over one connection that holds its lock; `report` hears what was done."""
+
+    def __init__(
+        self,
+        source: SourceTable,
+        connection: psycopg.Connection,
+        *,
+        address: Address,
+        options: LoadOptions,
+        failed: FailedFiles,
+        is_temporary: Callable[[BaseException], bool],
+        progress: Progress,
+        report: TableReport,
+    ) -> None:
+        self._source = source
+        self._connection = connection
+        self._table = source.raw_table
+        self._format = source.bronze.copy_format
+        self._ledger = Ledger(connection, self._table)
+        self._address = address
+        self._options = options
+        self._failed = failed
+        self._is_temporary = is_temporary
+        self._progress = progress
+        self._report = report
+
+    def land_new(self, listed: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> None:
+        """Land the files that are new, in loads of `batch_files`; each load, and each file, succeeds or fails alone."""
+        for batch in self._batches(listed, full_refresh=False):
+            claim = self._claim(batch, full_refresh=False, is_first=False)
+            if claim is None:
+                continue
+            load_id, files = claim
+            started = time.perf_counter()
+            try:
+                self._copy(load_id, files)
+                self._ledger.complete(load_id, files)
+            except BaseException as error:
+                self._undo([load_id], str(error) or type(error).__name__, full_refresh=False)
+                if not self._is_final(error):
+                    raise
+                self._report.problems.append(self._load_error(f"load {load_id}", "nothing of it is visible", error))
+                for file in files:
+                    self._failed.add(file.file)
+                continue
+            self._add_problems(files)
+            if any(file.error is None for file in files):
+                result = self._result(load_id, files, started)
+                self._report.loads.append(result)
+                on_load(result)
+
+    def refresh(self, listed: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> bool:
+        """Land all files anew, then replace the old rows by them; False if one failed, and nothing has changed."""
+        results: list[LoadResult] = []
+        load_ids: list[int] = []
+        try:
+            for batch in self._batches(listed, full_refresh=True):
+                started = time.perf_counter()
+                claim = self._claim(batch, full_refresh=True, is_first=not load_ids)
+                if claim is not None:
+                    load_id, files = claim
+                    load_ids.append(load_id)
+                    self._copy(load_id, files)
+                    self._add_problems(files)
+                    results.append(self._result(load_id, files, started))
+                    with self._connection.transaction():
+                        self._ledger.count(load_id, files)
+                if self._report.problems:
+                    break
+            if self._report.problems or not load_ids:
+                self._undo(load_ids, "full refresh failed", full_refresh=True)
+                self._report.problems.append(
+                    LoadError(f"{self._source.name}: the full refresh failed, and nothing has changed. Fix its files.")
+                )
+                return False
+            self._ledger.complete_refresh(load_ids)
+        except BaseException as error:
+            self._undo(load_ids, str(error) or type(error).__name__, full_refresh=True)
+            if not self._is_final(error):
+                raise
+            self._report.problems.append(self._load_error("the full refresh", "nothing has changed", error))
+            return False
+        for result in results:
+            self._report.loads.append(result)
+            on_load(result)
+        return True
+
+    def create_table(self, columns: Mapping[str, str]) -> None:
+        """Create the raw table with these columns, or add those that it lacks, without holding up its readers.
+
+        `columns` are named for the fields of a header, which become comments where the two differ.
+        """
+        types = self._format.column_types(list(columns))
+        missing = self._missing(types)
+        if not missing:
+            return
+        if not raw_table_exists(self._connection, self._table):
+            with exclusive_ddl(self._connection):
+                create_raw_table(self._connection, self._table, types)
+        elif not change_tables(
+            self._connection,
+            self._table.identifier,
+            lambda: add_columns(self._connection, self._table, missing),
+            seconds=WIDEN_SECONDS,
+        ):
+            raise LoadError(
+                f"{self._table}: for {WIDEN_SECONDS / 60:.0f} minutes, others held it while it should get new columns "
+                f"({', '.join(missing)}). End their transactions (pg_stat_activity), then load again."
+            )
+        originals = {name: field for name, field in columns.items() if name in missing and name != field}
+        comment_on_columns(self._connection, self._table, originals)
+
+    def _missing(self, types: Mapping[str, str]) -> dict[str, str]:
+        present = present_columns(self._connection, self._table)
+        return {name: data_type for name, data_type in types.items() if name not in present}
+
+    def _batches(self, listed: Sequence[BronzeFile], *, full_refresh: bool) -> Iterator[list[LandingFile]]:
+        """Yield the new files, whose columns the table has by now, so many at a time."""
+        known = self._ledger.known_files()
+        self._report.has_rows = any(file.is_landed for file in known)
+        known = [] if full_refresh else known
+        new = new_files(self._source, listed, known, self._failed, self._report)
+        while batch := list(islice(new, self._options.batch_files)):
+            self._report.changed += [file.path for file in batch if file.has_changed]
+            yield self._widen(batch)
+
+    def _widen(self, batch: list[LandingFile]) -> list[LandingFile]:
+        """Add the columns of the files to the table; a file whose columns it cannot have fails alone."""
+        self._compare_columns(batch)
+        headers = {tuple(file.columns): file.columns for file in batch if file.error is None}
+        try:
+            self.create_table({name: field for columns in headers.values() for name, field in columns.items()})
+        except psycopg.Error as error:
+            if not _blames_columns(error):
+                raise
+            for names in headers:
+                self._try_header([file for file in batch if tuple(file.columns) == names])
+        self._add_problems(batch)
+        return [file for file in batch if file.error is None]
+
+    def _compare_columns(self, batch: list[LandingFile]) -> None:
+        """Say which columns the files add to a table that has rows, and which they lack."""
+        if self._format.is_json or not self._report.has_rows:
+            return
+        present = present_columns(self._connection, self._table) - {*self._format.lineage_columns}
+        for file in batch:
+            if present.isdisjoint(file.columns):
+                file.fail(
+                    FileError(
+                        f"{file.path} has none of the columns of {self._table}: {', '.join(file.columns)[:200]}. "
+                        "Is it of this source, and has it a header? Correct its declaration."
+                    )
+                )
+                continue
+            file.added = [name for name in file.columns if name not in present]
+            file.missing = present.difference(file.columns)
+            for said, names in ((self._report.added, file.added), (self._report.missing, file.missing)):
+                for name in names:
+                    said.setdefault(name, file.path)
+
+    def _try_header(self, files: list[LandingFile]) -> None:
+        try:
+            self.create_table(files[0].columns)
+        except psycopg.Error as error:
+            if not _blames_columns(error):
+                raise
+            said = error.diag.message_primary or str(error)
+            for file in files:
+                file.fail(FileError(f"{file.path}: its columns cannot be those of {self._table}: {said}. Rename them."))
+
+    def _claim(
+        self, files: list[LandingFile], *, full_refresh: bool, is_first: bool
+    ) -> tuple[int, list[LandingFile]] | None:
+        """Claim the files for a load, in a segment with room; None if other loaders have claimed all of them."""
+        claim: tuple[int, list[LandingFile]] | None = None
+        is_new = full_refresh and is_first
+        while files:
+            with exclusive_ddl(self._connection):
+                open_segment(self._connection, self._table, new=is_new)
+            try:
+                claim = self._ledger.claim(files, full_refresh=full_refresh)
+                break
+            except LookupError:  # other loaders have filled it in between
+                is_new = False
+        self._report.skipped += len(files) - (len(claim[1]) if claim else 0)
+        return claim
+
+    def _copy(self, load_id: int, files: list[LandingFile]) -> None:
+        """Copy the files of a load; those that fail have an error then."""
+        statements = {
+            names: self._format.copy_statement(self._table, names).as_bytes(self._connection)
+            for names in {tuple(file.columns) for file in files}
+        }
+        for file in files:
+            file.statement = statements[tuple(file.columns)]
+            file.lineage = self._format.lineage(load_id, file.file_id)
+        self._progress.begin(self._source.name, sum(file.file.bytes for file in files))
+        Landing(
+            address=self._address,
+            table=self._table,
+            load_id=load_id,
+            files=files,
+            workers=self._options.workers,
+            max_rejects=self._options.max_rejects,
+            progress=self._progress,
+        ).run()
+
+    def _undo(self, load_ids: list[int], reason: str, *, full_refresh: bool) -> None:
+        # A server that is gone cannot be asked to clean up: the next run does.
+        with suppress(psycopg.Error):
+            self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh)
+            for load_id in load_ids:
+                unlock_load(self._connection, load_id)
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Tell whether a load has failed for good: what is temporary is tried again, an interrupt goes on."""
+        return isinstance(error, LoadError) or (isinstance(error, psycopg.Error) and not self._is_temporary(error))
+
+    def _load_error(self, what: str, consequence: str, error: BaseException) -> LoadError:
+        said = " ".join(str(error).split())
+        remedy = "" if isinstance(error, LoadError) else " See to the server, then load again."
+        return LoadError(f"{self._source.name}: {what} failed, and {consequence}: {said}{remedy}")
+
+    def _add_problems(self, files: Sequence[LandingFile]) -> None:
+        for file in files:
+            if file.error is not None:
+                self._failed.add(file.file)
+                self._report.problems.append(type(file.error)(f"{self._source.name}: {file.error}"))
+
+    def _result(self, load_id: int, files: Sequence[LandingFile], started: float) -> LoadResult:
+        landed = [file for file in files if file.error is None]
+        return LoadResult(
+            source=self._source.name,
+            load_id=load_id,
+            files=len(landed),
+            records=sum(file.records for file in landed),
+            rejected=sum(file.rejected for file in landed),
+            rewritten=sum(file.rewritten for file in landed),
+            bytes=sum(file.file.bytes for file in landed),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _blames_columns(error: psycopg.Error) -> bool:
+    """Tell whether DDL failed for the columns it was given: SQLSTATE classes 42 (names, but rights) and 54 (limits)."""
+    return (error.sqlstate or "")[:2] in ("42", "54") and not isinstance(error, psycopg.errors.InsufficientPrivilege)
