@@ -122,14 +122,15 @@ class BlockReader:
         """Return the next block or bad record, None at the end; FileError if the file cannot be read or has changed."""
         with self._lock:
             if self.is_exhausted:
+                self._close()
                 return None
             if self._stream is None:
                 self._open()
             piece = self._next()
             if piece is None:
                 self._is_exhausted = True
+                self._close()
                 self.file.file.check_unchanged()
-                self.close()
             elif self._stream is not None:
                 position = self._stream.position
                 self._on_read(position - self._position)
@@ -138,6 +139,11 @@ class BlockReader:
 
     def close(self) -> None:
         """Close the file where it is open."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        self._carry = b""
         if self._stream is not None:
             self._stream.close()
 

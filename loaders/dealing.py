@@ -23,20 +23,19 @@ class Dealer:
         self._on_read = on_read
         self._lock = threading.Lock()
         self._unopened = list(reversed(files))
-        self._open: list[BlockReader] = []
+        self._opened: list[BlockReader] = []
 
     def take(self) -> BlockReader | None:
         """Return the reader of a file that nobody has opened, of an open one if there is none, None if all are read."""
         with self._lock:
-            self._open = [reader for reader in self._open if not reader.is_exhausted]
             if self._unopened:
-                self._open.append(BlockReader(self._unopened.pop(), on_read=self._on_read))
-                return self._open[-1]
-            return self._open[0] if self._open else None
+                self._opened.append(BlockReader(self._unopened.pop(), on_read=self._on_read))
+                return self._opened[-1]
+            return next((reader for reader in self._opened if not reader.is_exhausted), None)
 
     def close(self) -> None:
         """Close the files that were not read to their end."""
-        for reader in self._open:
+        for reader in self._opened:
             reader.close()
 
 

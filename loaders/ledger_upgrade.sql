@@ -61,7 +61,7 @@ comment on column ops.files.replaced_file_id is
 comment on column ops.files.refreshing is 'Whether its load belongs to a full refresh that is not whole yet.';
 -- By the load, because that is the order that core was built in. What failed has landed nothing.
 update ops.files set
-    first_load_id = load_id,
+    first_load_id = loads.load_id,
     records = case when status <> 'failed' then files.records end,
     rejected = case when status <> 'failed' then files.rejected end
 from ops.loads

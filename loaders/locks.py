@@ -77,6 +77,8 @@ def exclusive_ddl(connection: psycopg.Connection) -> Iterator[None]:
     """Run DDL in a transaction that one loader holds at a time: `if not exists` alone races with itself."""
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s, 0)", [LOCK_TABLE])
+        # A table's lock makes the session look at what others have created while it waited; an advisory one does not.
+        connection.execute("select from pg_class limit 0")
         yield
 
 

@@ -101,19 +101,22 @@ class Project:
     def bronze(self) -> Path:
         return self.folder / "data" / "bronze"
 
-    def declare(self, source: str, *, columns: Sequence[str] = (), **bronze: Any) -> None:
-        """Declare `source`.rows, whose files are <source>/* unless `path` says otherwise; `columns` are described."""
+    def declare(
+        self, name: str, *, columns: Sequence[str] = (), source: str = "", schema: str = "staging", **bronze: Any
+    ) -> None:
+        """Declare the table `source`.rows, else `name`.rows, whose files are <name>/* unless `path` says otherwise."""
+        source = source or name
         folder = self.folder / "models" / "staging" / source
         folder.mkdir(parents=True, exist_ok=True)
         table = {
             "name": "rows",
-            "identifier": f"{source}__rows",
-            "config": {"meta": {"bronze": {"path": f"{source}/**/*", "format": "csv"} | bronze}},
+            "identifier": f"{name}__rows",
+            "config": {"meta": {"bronze": {"path": f"{name}/**/*", "format": "csv"} | bronze}},
             "columns": [{"name": column} for column in columns],
         }
-        document = {"sources": [{"name": source, "schema": "staging", "tables": [table]}]}
+        document = {"sources": [{"name": source, "schema": schema, "tables": [table]}]}
         (folder / f"_{source}__sources.yml").write_text(yaml.safe_dump(document))
-        (self.bronze / source).mkdir(parents=True, exist_ok=True)
+        (self.bronze / name).mkdir(parents=True, exist_ok=True)
 
     def write(self, path: str, data: bytes | str) -> Path:
         file = self.bronze / path

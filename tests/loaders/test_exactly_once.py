@@ -112,10 +112,10 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
 
 
 def kill_in_mid_load(
-    project: Project, connection: psycopg.Connection, number: signal.Signals, *, after: float
+    project: Project, connection: psycopg.Connection, number: signal.Signals, *options: str, after: float
 ) -> tuple[int, str]:
     """Signal a load `after` seconds into its copying; return its exit code and what it said."""
-    process = project.start("load")
+    process = project.start("load", *options)
     deadline = time.monotonic() + 30
     while not connection.execute(
         "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
