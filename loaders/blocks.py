@@ -1,12 +1,16 @@
 """Cut a file into blocks of whole records, with their lineage before each, without parsing it."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from loaders.bronze import OpenFile, Readable
-from loaders.cutting import first_record_end, last_record_end, split_records
+from loaders.csv_reader import Dialect, records_of
+from loaders.cutting import last_record_end, split_records
+from loaders.first_record import BYTE_ORDER_MARK
 from loaders.landing_file import LandingFile
+from loaders.open_file import RecordStream
 
 # Several of these make a COPY: small enough that four workers stay below 96 MiB.
 BLOCK_BYTES = 512 * 1024
@@ -14,7 +18,6 @@ BLOCK_BYTES = 512 * 1024
 MAX_RECORD_BYTES = 16 * 1024**2
 # What is kept of a refused record too long to keep whole; bronze still has all of it.
 KEPT_BYTES = 64 * 1024
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Block:
     """Whole records of one file as they are sent, each with its lineage.
 
     `offset` is the byte offset of the first record in the uncompressed file, `first_record` its number (the first
-    record after the header is 1). `data` ends in a newline.
+    record after the header is 1). `data` ends in a newline. A record that was written anew is alone in its block, and
+    `original` is how it stands in the file; `rewritten` is 1 if COPY would have misread its quotes.
     """
 
     file: LandingFile
@@ -31,11 +35,13 @@ class Block:
     first_record: int
     records: int
     has_quoted_newlines: bool
+    original: bytes = b""
+    rewritten: int = 0
 
     @property
     def raw(self) -> bytes:
         """The one record of a block of one, as it stands in the file."""
-        return self.data[self.file.lineage.size(self.first_record, 1) :]
+        return self.original or self.data[self.file.lineage.size(self.first_record, 1) :]
 
     def halves(self) -> tuple["Block", "Block"]:
         """Return the two halves of a block of at least two records."""
@@ -61,7 +67,10 @@ class Block:
         return replace(self, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records))
 
     def _split(self) -> list[bytes]:
-        return split_records(self.data, self.file.quote if self.has_quoted_newlines else None)
+        dialect = self.file.dialect
+        return split_records(
+            self.data, dialect.copy_quote if dialect is not None and self.has_quoted_newlines else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +104,14 @@ class BlockReader:
         self._block_bytes = block_bytes or BLOCK_BYTES
         self._max_record_bytes = max_record_bytes
         self._lock = threading.Lock()
-        self._stream: OpenFile | None = None
+        self._stream: RecordStream | None = None
         self._position = 0
         self._carry = b""
         self._offset = 0
         self._next_record = 1
         self._at_end = False
         self._is_exhausted = False
+        self._pieces: deque[Block | BadRecord] = deque()
 
     @property
     def is_exhausted(self) -> bool:
@@ -138,50 +148,84 @@ class BlockReader:
             self._stream.close()
 
     def _open(self) -> None:
-        self._stream = self.file.file.open()
-        if self.file.has_header:
-            header, self._carry = read_header(self._stream, self.file.quote, self._block_bytes, self._max_record_bytes)
-            self._offset = len(header)
-        else:
+        self._stream = self.file.open()
+        while len(self._carry) < len(BYTE_ORDER_MARK) and not self._at_end:
             self._fill()
-            if self._carry.startswith(BYTE_ORDER_MARK):
-                self._skip(len(BYTE_ORDER_MARK))
+        if not self.file.data_offset and self._carry.startswith(BYTE_ORDER_MARK):
+            self._skip(len(BYTE_ORDER_MARK))
+        while self._offset < self.file.data_offset and not self._at_end:
+            self._skip(min(len(self._carry), self.file.data_offset - self._offset))
+            if not self._carry:
+                self._fill()
 
     def _next(self) -> Block | BadRecord | None:
-        while True:
+        """Return the next piece: a block cut out, or what reading the records one by one has given."""
+        while not self._pieces:
             if not self._at_end and len(self._carry) < self._block_bytes:
                 self._fill()
-            end, has_quoted_newlines = last_record_end(self._carry, self.file.quote)
-            if end:
-                return self._block(end, has_quoted_newlines)
-            if len(self._carry) > self._max_record_bytes:
-                return self._too_long()
-            if self._at_end:
-                return self._last_record()
-            self._fill()
+            if self._at_end and not self._carry:
+                return None
+            if self._at_end and not self._carry.endswith(b"\n"):
+                # One newline more than the file has: the offset of what follows does not matter at the end.
+                self._carry += b"\n"
+            if (block := self._cut()) is not None:
+                return block
+            if not self._pieces:
+                if len(self._carry) > self._max_record_bytes:
+                    return self._too_long()
+                if self._at_end:
+                    return self._bad_line("unterminated quote: the record runs to the end of the file")
+                self._fill()
+        return self._pieces.popleft()
 
-    def _block(self, end: int, has_quoted_newlines: bool) -> Block:
-        quote = self.file.quote if has_quoted_newlines else None
-        data, records = self.file.lineage.put_before(self._carry[:end], self._next_record, quote)
-        block = Block(self.file, data, self._offset, self._next_record, records, has_quoted_newlines)
+    def _cut(self) -> Block | None:
+        """Cut whole records off, or read them into `_pieces` where COPY would read them otherwise than csv does."""
+        dialect, carry = self.file.dialect, self._carry
+        if dialect is None:
+            end, has_quoted_newlines, is_regular = carry.rfind(b"\n") + 1, False, True
+        else:
+            end, has_quoted_newlines, is_regular = last_record_end(carry, dialect.quote or None, dialect.delimiter)
+            if not is_regular or dialect.has_to_read(carry, end):
+                self._read_records(dialect, end or len(carry))
+                return None
+        if not end:
+            return None
+        block = self._block(carry[:end], self._offset, has_quoted_newlines=has_quoted_newlines)
         self._skip(end)
-        self._next_record += records
         return block
 
-    def _last_record(self) -> Block | BadRecord | None:
-        """Return what follows the last newline that ends a record."""
-        quote = self.file.quote
-        if not self._carry:
-            return None
-        if quote is None or self._carry.count(quote) % 2 == 0:
-            # One newline more than the file has: the offset of what follows does not matter at the end.
-            self._carry += b"\n"
-            return self._block(*last_record_end(self._carry, quote))
-        return self._bad_line("unterminated quote: the record runs to the end of the file")
+    def _read_records(self, dialect: Dialect, limit: int) -> None:
+        """Read the records that begin before `limit`, one by one, into `_pieces`; regular ones stay together."""
+        carry, offset = self._carry, self._offset
+        taken = at = 0
+        for record in records_of(carry, limit, dialect):
+            if not record.is_regular:
+                if at > taken:
+                    self._pieces.append(self._block(carry[taken:at], offset + taken))
+                raw = carry[at : record.end]
+                if record.error:
+                    self._pieces.append(self._bad(raw, offset + at, record.error))
+                elif record.written is not None:
+                    self._pieces.append(
+                        self._block(record.written, offset + at, original=raw, rewritten=int(record.is_stray))
+                    )
+                taken = record.end
+            at = record.end
+        if at > taken:
+            self._pieces.append(self._block(carry[taken:at], offset + taken))
+        self._skip(at)
+
+    def _block(self, records: bytes, offset: int, *, has_quoted_newlines: bool = True, **kept: Any) -> Block:
+        """Return a block of whole records, numbered on from the last one."""
+        quote = self.file.dialect.copy_quote if self.file.dialect is not None and has_quoted_newlines else None
+        data, count = self.file.lineage.put_before(records, self._next_record, quote)
+        block = Block(self.file, data, offset, self._next_record, count, has_quoted_newlines, **kept)
+        self._next_record += count
+        return block
 
     def _too_long(self) -> BadRecord:
-        quote = self.file.quote
-        if quote is not None and self._carry.count(quote) % 2 == 1 and b"\n" in self._carry:
+        quote = b"" if self.file.dialect is None else self.file.dialect.quote
+        if quote and self._carry.count(quote) % 2 == 1 and b"\n" in self._carry:
             return self._bad_line(f"unterminated quote, or a record of more than {self._max_record_bytes:,} bytes")
         raw, offset, size, end = b"", self._offset, 0, -1
         while end < 0 and self._carry:
@@ -216,16 +260,3 @@ class BlockReader:
     def _skip(self, size: int) -> None:
         self._carry = self._carry[size:]
         self._offset += size
-
-
-def read_header(
-    stream: Readable, quote: bytes | None, block_bytes: int = BLOCK_BYTES, max_record_bytes: int = MAX_RECORD_BYTES
-) -> tuple[bytes, bytes]:
-    """Return the first record of a stream with its line end, b"" if it is empty, and what was read behind it."""
-    data = b""
-    while (end := first_record_end(data, quote)) is None and len(data) <= max_record_bytes:
-        more = stream.read(block_bytes)
-        if not more:
-            break
-        data += more
-    return (data, b"") if end is None else (data[:end], data[end:])

@@ -1,54 +1,67 @@
-"""How COPY reads the files of a source, and what the loader has to know of them to cut them."""
+"""How the files of a source are read, and how COPY gets what they hold."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from psycopg import sql
 
+from loaders.csv_reader import Dialect
 from loaders.cutting import Lineage
-from loaders.encodings import EMBEDS_ASCII, Encoding, find_encoding
+from loaders.encodings import Encoding, find_encoding
+from loaders.errors import FileError
 from loaders.header import column_names
 from loaders.raw_table import FILE_ID, LOAD_ID, RECORD_NUMBER, RawTable
 
-# Neither byte can stand in JSON text, so a whole line is one unquoted field.
+FileKind = Literal["csv", "jsonl", "parquet", "json"]
+# Neither byte can stand in JSON text, so a whole line is one unquoted field. Where quotes are ordinary characters,
+# COPY gets the second one as its quote, too.
 JSONL_DELIMITER = "\x02"
-JSONL_QUOTE = "\x01"
+UNUSED_QUOTE = "\x01"
 JSONL_COLUMN = "raw"
+# PostgreSQL's limit is 1,600 in all; three are the lineage's.
+MAX_COLUMNS = 1597
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopyFormat:
-    """The format of a source's files, as its declaration says; `problems` says what of it cannot be."""
+    """The format of a source's files, as its declaration says; `problems` says what of it cannot be.
 
-    is_json: bool = False
+    `quote` is "" where quotes are ordinary characters. `null_text` is COPY's. `names` are the columns of files without
+    a header (None: numbered), `renamed` gives fields of a header other names than their snake_case.
+    """
+
+    kind: FileKind = "csv"
     delimiter: str = ","
     quote: str = '"'
+    escape: str = '"'
     null_text: str = ""
     encoding_name: str = "utf-8"
     has_record_numbers: bool = False
-
-    @classmethod
-    def jsonl(cls, *, null_text: str, encoding_name: str, has_record_numbers: bool) -> "CopyFormat":
-        """Return the format of one JSON document a line."""
-        return cls(
-            is_json=True,
-            delimiter=JSONL_DELIMITER,
-            quote=JSONL_QUOTE,
-            null_text=null_text,
-            encoding_name=encoding_name,
-            has_record_numbers=has_record_numbers,
-        )
+    has_header: bool = True
+    names: Sequence[str] | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    skip_lines: int = 0
+    comment: str = ""
+    keep_blank_lines: bool = False
+    pad: bool = False
+    trim: bool = False
 
     @property
-    def has_header(self) -> bool:
-        """Whether a file's first record names its columns."""
-        return not self.is_json
+    def is_json(self) -> bool:
+        """Whether a record is one JSON document a line."""
+        return self.kind == "jsonl"
 
     @property
-    def record_quote(self) -> bytes | None:
-        """The byte inside a pair of which a newline ends no record, None where there is none."""
-        return None if self.is_json else self.quote.encode()
+    def copy_quote(self) -> str:
+        """COPY's quote and escape."""
+        return UNUSED_QUOTE if self.is_json or not self.quote else self.quote
+
+    @property
+    def copy_delimiter(self) -> str:
+        """COPY's delimiter."""
+        return JSONL_DELIMITER if self.is_json else self.delimiter
 
     @property
     def lineage_columns(self) -> tuple[str, ...]:
@@ -57,53 +70,91 @@ class CopyFormat:
 
     @cached_property
     def encoding(self) -> Encoding | None:
-        """The encoding of the files, None if COPY cannot read it."""
+        """The encoding of the files, None if nobody knows it."""
         return find_encoding(self.encoding_name)
 
+    def dialect(self, width: int | None = None) -> Dialect | None:
+        """Return how a CSV record of so many columns is read; None for JSON, where a newline ends it."""
+        if self.is_json:
+            return None
+        return Dialect(
+            delimiter=self.delimiter.encode(),
+            quote=self.quote.encode(),
+            escape=self.escape.encode() if self.quote else b"",
+            copy_quote=self.copy_quote.encode(),
+            comment=self.comment.encode(),
+            trim=self.trim,
+            keep_blank_lines=self.keep_blank_lines,
+            width=width if self.pad else None,
+        )
+
     def problems(self) -> Iterator[str]:
-        """Say what is declared that COPY refuses or that cannot be cut, a sentence each."""
-        for name, text in (("delimiter", self.delimiter), ("quote", self.quote)):
+        """Say what is declared that cannot be, a sentence each."""
+        bytes_of = {"delimiter": self.delimiter} | ({"quote": self.quote, "escape": self.escape} if self.quote else {})
+        for name, text in bytes_of.items():
             if len(text.encode()) != 1:
                 yield f"{name} is {text!r}, not one byte, as COPY wants it."
             elif text in "\r\n\0":
                 yield f"{name} is {text!r}, which ends a record or a text. Use another byte."
             elif text.isdigit():
                 yield f"{name} is {text!r}: a digit would cut the load ids before each record. Use another byte."
-            if text and text in self.null_text:
+            if text and name != "escape" and text in self.null_text:
                 yield f"null_text is {self.null_text!r}, which holds the {name}. Use a text without it."
-        if self.delimiter == self.quote:
-            yield f"delimiter and quote are both {self.quote!r}. Use two bytes."
+        for name in ("quote", "escape", "comment"):
+            if self.delimiter and getattr(self, name) == self.delimiter and (self.quote or name == "comment"):
+                yield f"delimiter and {name} are both {self.delimiter!r}. Use two bytes."
         if any(end in self.null_text for end in "\r\n\0"):
             yield f"null_text is {self.null_text!r}, which holds a line end or NUL. Use a text without it."
+        if any(end in self.comment for end in "\r\n\0"):
+            yield f"comment is {self.comment!r}, which holds a line end or NUL. Use a text without it."
         if self.encoding is None:
-            yield f"encoding is {self.encoding_name!r}, which COPY cannot read. Convert the files to UTF-8."
-        elif self.encoding.server in EMBEDS_ASCII and self.quote >= "0":
-            yield f"quote is {self.quote!r}, which is part of characters in {self.encoding.server}. Use another byte."
+            yield f"encoding is {self.encoding_name!r}, which neither PostgreSQL nor Python knows. Correct it."
+        if self.names is not None and self.has_header:
+            yield "columns is a list, which is for files without a header. Add `header: false`, or rename by a mapping."
+        if self.renamed and not self.has_header:
+            yield "columns is a mapping, which renames the fields of a header. List the names instead."
+        names = self.names if self.names is not None else list(self.renamed.values())
+        if len(set(names)) != len(names) or column_names(names) != tuple(names):
+            yield f"columns has names that no raw table has: {', '.join(names)}. Use different names in snake_case."
 
     def column_types(self, columns: Sequence[str]) -> dict[str, str]:
         """Return the types of a raw table's columns, lineage first."""
         types = dict.fromkeys(self.lineage_columns, "integer")
         return types | ({JSONL_COLUMN: "jsonb"} if self.is_json else dict.fromkeys(columns, "text"))
 
-    def columns(self, header: bytes, path: str) -> tuple[str, ...]:
-        """Return the columns of a file with this header; FileError for a header that cannot be used."""
-        if self.is_json:
-            return (JSONL_COLUMN,)
-        codec = "utf-8" if self.encoding is None else self.encoding.codec
-        return column_names(header, path=path, delimiter=self.delimiter, quote=self.quote, encoding=codec)
+    def columns(self, fields: Sequence[str], path: str) -> dict[str, str]:
+        """Return the columns of a file, and the field of the header (or the first record) that each is named for."""
+        fields = list(fields)
+        if self.pad and self.has_header:
+            # A delimiter at the line's end is no column.
+            while fields and not fields[-1].strip():
+                fields.pop()
+        if len(fields) > MAX_COLUMNS:
+            raise FileError(f"{path} has {len(fields):,} columns, a table at most {MAX_COLUMNS:,}. Split the file.")
+        if self.has_header:
+            return dict(zip(column_names(fields, self.renamed), fields, strict=True))
+        if self.names is None:
+            return {name: name for name in column_names([""] * len(fields))}
+        if len(fields) != len(self.names) and not self.pad:
+            raise FileError(
+                f"{path} has {len(fields)} columns in its first record, and its source names {len(self.names)}. "
+                "Correct config.meta.bronze.columns."
+            )
+        return {name: name for name in self.names}
 
     def lineage(self, load_id: int, file_id: int) -> Lineage:
         """Return what goes before the records of a file."""
-        prefix = f"{load_id}{self.delimiter}{file_id}{self.delimiter}".encode()
-        return Lineage(prefix, self.delimiter.encode() if self.has_record_numbers else None)
+        delimiter = self.copy_delimiter
+        prefix = f"{load_id}{delimiter}{file_id}{delimiter}".encode()
+        return Lineage(prefix, delimiter.encode() if self.has_record_numbers else None)
 
     def copy_statement(self, table: RawTable, columns: Sequence[str]) -> sql.Composed:
         """Return the COPY of records that begin with their lineage."""
         lineage = [sql.Identifier(name) for name in self.lineage_columns]
         options = sql.SQL("format csv, delimiter {}, quote {}, escape {}, null {}, encoding {}").format(
-            sql.Literal(self.delimiter),
-            sql.Literal(self.quote),
-            sql.Literal(self.quote),
+            sql.Literal(self.copy_delimiter),
+            sql.Literal(self.copy_quote),
+            sql.Literal(self.copy_quote),
             sql.Literal(self.null_text),
             sql.Literal("UTF8" if self.encoding is None else self.encoding.server),
         )

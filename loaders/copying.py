@@ -105,6 +105,7 @@ class Copier:
     def _landed(self, block: Block) -> None:
         with block.file.lock:
             block.file.records += block.records
+            block.file.rewritten += block.rewritten
         self._progress.landed(block.records)
 
     def _reject(self, bad: BadRecord, sqlstate: str | None) -> None:

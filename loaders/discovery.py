@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from loaders.blocks import BYTE_ORDER_MARK, read_header
 from loaders.bronze import BronzeFile
+from loaders.copy_format import JSONL_COLUMN
 from loaders.errors import FileError
-from loaders.landing_file import LandingFile
+from loaders.first_record import read_first_record
+from loaders.landing_file import LandingFile, open_bronze
 from loaders.ledger import Content, KnownFile
 from loaders.load_report import TableReport
 from loaders.sources import SourceTable
@@ -85,12 +86,9 @@ def new_files(
 def _landing_file(source: SourceTable, file: BronzeFile) -> LandingFile:
     copy_format = source.bronze.copy_format
     # Opened in any case: what cannot be read is not claimed.
-    with closing(file.open()) as stream:
-        header = read_header(stream, copy_format.record_quote)[0] if copy_format.has_header else b""
-    header = header.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n")
-    return LandingFile(
-        file=file,
-        columns=copy_format.columns(header, file.path),
-        quote=copy_format.record_quote,
-        has_header=copy_format.has_header,
-    )
+    with closing(open_bronze(file, copy_format)) as stream:
+        if copy_format.is_json:
+            return LandingFile(file=file, copy_format=copy_format, columns={JSONL_COLUMN: JSONL_COLUMN})
+        first = read_first_record(stream, copy_format, file.path)
+    columns = copy_format.columns(first.fields, file.path)
+    return LandingFile(file=file, copy_format=copy_format, columns=columns, data_offset=first.data_offset)

@@ -34,24 +34,30 @@ CODECS = {server: codec for codec, server in BY_CODEC.items()} | {"UTF8": "utf-8
 # Other names that PostgreSQL takes, as it compares them: letters and digits only.
 ALIASES = {"unicode": "UTF8", "win": "WIN1251", "alt": "WIN866", "koi8": "KOI8R", "mskanji": "SJIS", "tcvn": "WIN1258"}
 ALIASES |= {name.lower().replace("_", ""): name for name in CODECS}
-# In these a character's second byte can be an ASCII letter, digit or sign above "0", so such a byte cannot be a quote.
+# In these a character's second byte can be an ASCII letter or sign, as a delimiter or a quote is.
 EMBEDS_ASCII = frozenset({"BIG5", "SJIS", "SHIFT_JIS_2004", "UHC", "GB18030", "GBK", "JOHAB"})
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoding: PostgreSQL's name, and Python's codec."""
+    """An encoding: PostgreSQL's name, and Python's codec; or UTF8, and the codec from which the text is rewritten."""
 
     server: str
     codec: str
+    is_rewritten: bool = False
 
 
 def find_encoding(name: str) -> Encoding | None:
-    """Return an encoding by PostgreSQL's or Python's name, None for what COPY cannot read."""
+    """Return an encoding by PostgreSQL's or Python's name, None for what neither knows."""
     server = ALIASES.get("".join(letter for letter in name.lower() if letter.isalnum()))
-    if server is None:
-        try:
-            server = BY_CODEC.get(codecs.lookup(name).name)
-        except (LookupError, ValueError):
-            return None
-    return None if server is None else Encoding(server, CODECS[server])
+    try:
+        found = codecs.lookup(CODECS[server] if server else name)
+    except (LookupError, ValueError):
+        return None
+    # bz2, rot13 and the like are codecs, too.
+    if not found._is_text_encoding or found.incrementaldecoder is None:
+        return None
+    server = server or BY_CODEC.get(found.name)
+    if server is None or server in EMBEDS_ASCII:
+        return Encoding("UTF8", found.name, is_rewritten=True)
+    return Encoding(server, CODECS[server])

@@ -1,52 +1,32 @@
 """The header of a CSV file: its fields as the names of text columns."""
 
-import csv
 import re
-
-from loaders.errors import FileError
+from collections.abc import Iterator, Mapping, Sequence
 
 # PostgreSQL cuts longer names off, and two that differ only behind the cut would become one.
 MAX_NAME_BYTES = 63
-# PostgreSQL's limit is 1,600 in all; three are the lineage's.
-MAX_COLUMNS = 1597
-# Every table has these.
+# Every table has these; see "System Columns" in PostgreSQL's manual.
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
-def column_names(header: bytes, *, path: str, delimiter: str, quote: str, encoding: str) -> tuple[str, ...]:
-    """Return the columns that a header names, in its order; FileError names the file and the field."""
-    if not header:
-        raise FileError(f"{path} is empty: not even a header. Remove it, or export it again.")
-    if header[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise FileError(f"{path} is in UTF-16. Convert it to UTF-8.")
-    try:
-        text = header.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise FileError(f"{path}: the header is not {encoding} ({error}). Declare the source's encoding.") from error
-    if "\0" in text:
-        raise FileError(f"{path}: the header holds a NUL byte. Is it a CSV file? Export it again.")
-    if "\r" in text:
-        raise FileError(f"{path} ends its lines with bare carriage returns. Convert them to newlines.")
-    try:
-        fields = next(csv.reader([text], delimiter=delimiter, quotechar=quote), [])
-    except csv.Error as error:
-        raise FileError(f"{path}: the header cannot be read ({error}). Is it a CSV file? Export it again.") from error
-    if len(fields) > MAX_COLUMNS:
-        raise FileError(f"{path} has {len(fields):,} columns, a table at most {MAX_COLUMNS:,}. Split the file.")
-    names = [snake_case(field) for field in fields]
-    for number, (field, name) in enumerate(zip(fields, names, strict=True), start=1):
-        if not name:
-            raise FileError(f"{path}: column {number} has no name. Name it in the header.")
-        if len(name.encode()) > MAX_NAME_BYTES:
-            raise FileError(f"{path}: column {number}'s name is over {MAX_NAME_BYTES} bytes long. Shorten it.")
-        if name in SYSTEM_COLUMNS:
-            raise FileError(f"{path}: column {number} is named {name}, as a system column is. Rename it.")
-        if name in names[: number - 1]:
-            first = names.index(name)
-            raise FileError(
-                f"{path}: columns {first + 1} and {number}, {fields[first]!r} and {field!r}, are both named "
-                f"{name}. Rename one of them."
-            )
+def column_names(fields: Sequence[str], renamed: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return a name for each field of a header, all different: the one that `renamed` has for it, else its snake_case.
+
+    A field without a name is column_3, by its position; of fields with one name, and of names that every table has,
+    the later ones get a number: name, name_2.
+    """
+    renamed = renamed or {}
+    wanted = [
+        renamed.get(field) or _cut(snake_case(field), MAX_NAME_BYTES) or f"column_{number}"
+        for number, field in enumerate(fields, start=1)
+    ]
+    taken: set[str] = set(SYSTEM_COLUMNS)
+    names: list[str] = []
+    for name in wanted:
+        # A number that another field asks for by its own name is left to that field.
+        free = name if name not in taken else next(one for one in _numbered(name) if one not in taken | {*wanted})
+        taken.add(free)
+        names.append(free)
     return tuple(names)
 
 
@@ -58,3 +38,16 @@ def snake_case(name: str) -> str:
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     name = re.sub(r"[\W_]+", "_", name).strip("_").lower()
     return f"_{name}" if name[:1].isdigit() else name
+
+
+def _numbered(name: str) -> Iterator[str]:
+    number = 2
+    while True:
+        ending = f"_{number}"
+        yield _cut(name, MAX_NAME_BYTES - len(ending)) + ending
+        number += 1
+
+
+def _cut(name: str, size: int) -> str:
+    """Return as much of the name as fits in `size` bytes of UTF-8."""
+    return name.encode()[:size].decode(errors="ignore")

@@ -182,19 +182,33 @@ class Ledger:
         landed = [file for file in files if file.error is None]
         self._connection.execute(
             """
-            update ops.files set records = count.records, rejected = count.rejected
-            from unnest(%s::integer[], %s::bigint[], %s::bigint[]) as count (file_id, records, rejected)
+            update ops.files
+            set records = count.records, rejected = count.rejected, rewritten = count.rewritten
+            from unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
+                as count (file_id, records, rejected, rewritten)
             where files.file_id = count.file_id
             """,
-            [[f.file_id for f in landed], [f.records for f in landed], [f.rejected for f in landed]],
+            [
+                [file.file_id for file in landed],
+                [file.records for file in landed],
+                [file.rejected for file in landed],
+                [file.rewritten for file in landed],
+            ],
         )
         self._connection.execute(
-            "update ops.loads set files = %s, bytes = %s, records = %s, rejected = %s where load_id = %s",
+            """
+            update ops.loads
+            set files = %s, bytes = %s, records = %s, rejected = %s,
+                columns_added = nullif(%s::text[], '{}'), columns_missing = nullif(%s::text[], '{}')
+            where load_id = %s
+            """,
             [
                 len(landed),
                 sum(file.file.bytes for file in landed),
                 sum(file.records for file in landed),
                 sum(file.rejected for file in landed),
+                sorted({name for file in landed for name in file.added}),
+                sorted({name for file in landed for name in file.missing}),
                 load_id,
             ],
         )

@@ -46,11 +46,14 @@ create table if not exists ops.loads (
     bytes bigint not null,
     records bigint,
     rejected bigint,
+    columns_added text[],
+    columns_missing text[],
     error text,
     loader text not null
 );
 comment on table ops.loads is
 'One row per load: one batch of files into one raw table. Those of a full refresh become complete together.';
+comment on column ops.loads.columns_missing is 'Columns of the raw table that some of its files lack: NULL there.';
 -- Every query of a staging view asks for the loads that are not complete: few.
 create index if not exists loads_not_complete on ops.loads (table_schema, table_name, load_id) where status <> 'complete';
 
@@ -69,6 +72,7 @@ create table if not exists ops.files (
     refreshing boolean not null default false,
     records bigint,
     rejected bigint,
+    rewritten bigint,
     error text,
     released_at timestamptz
 );
@@ -78,6 +82,7 @@ comment on column ops.files.first_load_id is
 'The load in which this content with these hive keys was delivered first: a full refresh keeps it, the load id it changes.';
 comment on column ops.files.replaced_file_id is
 'The file whose content stood at this path in between, where the same content was delivered before.';
+comment on column ops.files.rewritten is 'Records among those landed whose quotes COPY would have misread.';
 comment on column ops.files.refreshing is 'Whether its load belongs to a full refresh that is not whole yet.';
 -- The claim: one content with the same hive keys lands in one table once, and once more after another content of its path.
 create unique index if not exists files_claimed on ops.files (

@@ -109,7 +109,7 @@ class TableLoader:
             report=report,
         )
         # Described columns are there before the first file, so that a staging view can be built.
-        run.create_table(self.source.columns)
+        run.create_table({name: name for name in self.source.columns})
         if not self._must_refresh:
             run.land_new(listed, on_load)
         elif listed:

@@ -107,6 +107,8 @@ def as_data(report: TableReport) -> dict[str, Any]:
         "files_skipped": report.skipped,
         "files_pending": report.pending,
         "files_changed": report.changed,
+        "columns_added": report.added,
+        "columns_missing": report.missing,
         "loads_undone": report.undone,
         "retries": report.retries,
         "loads": loads,
@@ -116,14 +118,18 @@ def as_data(report: TableReport) -> dict[str, Any]:
 
 def _say_loaded(result: LoadResult) -> None:
     files = "1 file" if result.files == 1 else f"{result.files:,} files"
+    rewritten = f"{result.rewritten:,} rewritten, " if result.rewritten else ""
     click.echo(
         f"{result.source}: load {result.load_id}: {files}, {result.records:,} records, {result.rejected:,} rejected, "
-        f"{result.seconds:.2f} s, {result.records_per_second:,.0f} records/s, "
+        f"{rewritten}{result.seconds:.2f} s, {result.records_per_second:,.0f} records/s, "
         f"{result.bytes / result.seconds / 1e6:,.1f} MB/s"
     )
 
 
 def _say_changed(report: TableReport) -> None:
+    for what, columns in (("new column", report.added), ("without the column", report.missing)):
+        for name, path in columns.items():
+            click.echo(f"{report.source}: {path}: {what} {name}", err=True)
     for path in report.changed:
         click.echo(f"{report.source}: {path} has new content: it lands beside what it held before", err=True)
 

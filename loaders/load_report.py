@@ -19,13 +19,17 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadResult:
-    """A load that has landed: files, stored bytes, records landed and rejected, seconds from claim to last commit."""
+    """A load that has landed: files, stored bytes, records, seconds from claim to last commit.
+
+    Of the records that landed, `rewritten` had quotes that COPY would have misread.
+    """
 
     source: str
     load_id: int
     files: int
     records: int
     rejected: int
+    rewritten: int
     bytes: int
     seconds: float
 
@@ -49,6 +53,9 @@ class TableReport:
     skipped: int = 0
     pending: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    has_rows: bool = False
+    added: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     undone: list[int] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
     problems: list[LoaderError] = field(default_factory=list)

@@ -15,8 +15,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from loaders.bronze import BronzeFile, unreadable
+from loaders.bronze import BronzeFile
 from loaders.errors import SettingError
+from loaders.open_file import unreadable
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, ReadableFile
@@ -103,9 +104,9 @@ class StoredObject:
         except BaseError as error:
             raise OSError(" ".join(str(error).split())) from error
 
-    def seek(self, position: int, /) -> int:
+    def seek(self, position: int, whence: int = 0, /) -> int:
         """Go to a position."""
-        return self._reader.seek(position)
+        return self._reader.seek(position, whence)
 
     def tell(self) -> int:
         """Return the position."""

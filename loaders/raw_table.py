@@ -41,8 +41,8 @@ def create_raw_table(connection: psycopg.Connection, table: RawTable, columns: M
     )
 
 
-def missing_columns(connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str]) -> dict[str, str]:
-    """Return those of the columns, with their types, that the raw table lacks; all where it is missing."""
+def present_columns(connection: psycopg.Connection, table: RawTable) -> set[str]:
+    """Return the names of the raw table's columns, none where it is missing."""
     rows = connection.execute(
         """
         select attname from pg_attribute
@@ -50,8 +50,7 @@ def missing_columns(connection: psycopg.Connection, table: RawTable, columns: Ma
         """,
         [table.schema, table.name],
     )
-    present = {row[0] for row in rows}
-    return {name: data_type for name, data_type in columns.items() if name not in present}
+    return {row[0] for row in rows}
 
 
 def raw_table_exists(connection: psycopg.Connection, table: RawTable) -> bool:
@@ -69,3 +68,13 @@ def add_columns(connection: psycopg.Connection, table: RawTable, columns: Mappin
         for name, data_type in columns.items()
     )
     connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
+
+
+def comment_on_columns(connection: psycopg.Connection, table: RawTable, originals: Mapping[str, str]) -> None:
+    """Keep, as a column's comment, the field of the header that it is named for."""
+    for name, original in originals.items():
+        connection.execute(
+            sql.SQL("comment on column {}.{} is {}").format(
+                table.identifier, sql.Identifier(name), sql.Literal(original)
+            )
+        )

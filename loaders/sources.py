@@ -1,53 +1,52 @@
 """The declared sources: what `config.meta.bronze` in the dbt sources YAML says of each source table."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
 
-from loaders.copy_format import CopyFormat
+from loaders.copy_format import CopyFormat, FileKind
 from loaders.errors import SourceError
 from loaders.raw_table import RawTable
 
-FileFormat = Literal["csv", "jsonl"]
 DECLARATIONS = "models/staging/*/_*__sources.yml"
 CLOSEST_NAMES = 3
 
 
+# What may be declared of a source's files, and what it is; a tuple lists the words that are known.
+DECLARABLE: dict[str, type | tuple[type, ...] | tuple[str, ...]] = {
+    "path": str,
+    "format": get_args(FileKind),
+    "delimiter": str,
+    "quote": str,
+    "escape": str,
+    "null_text": (str, list),
+    "encoding": str,
+    "record_number": bool,
+    "header": bool,
+    "columns": (dict, list),
+    "skip_lines": int,
+    "comment": str,
+    "blank_lines": ("skip", "keep"),
+    "ragged": ("reject", "pad"),
+    "trim": bool,
+}
+NOT_FOR_CSV_ALONE = ("path", "format", "null_text", "encoding", "record_number")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bronze:
-    """How a source table's files look.
+    """How a source table's files look: their glob under the bronze root, and their format.
 
-    `path` is a glob under the bronze root. `null_text` is the text that stands for NULL in a CSV file, unquoted; the
-    default is the empty text. `encoding` is PostgreSQL's or Python's name of it. `record_number` lands each record's
-    number in its file, where the order of records matters.
+    `null_texts` stand for NULL, unquoted: the first to COPY, the others to the casts in staging.
     """
 
     path: str
-    format: FileFormat = "csv"
-    delimiter: str = ","
-    quote: str = '"'
-    null_text: str = ""
-    encoding: str = "utf-8"
-    record_number: bool = False
-
-    @property
-    def copy_format(self) -> CopyFormat:
-        """How COPY reads the files."""
-        if self.format == "jsonl":
-            return CopyFormat.jsonl(
-                null_text=self.null_text, encoding_name=self.encoding, has_record_numbers=self.record_number
-            )
-        return CopyFormat(
-            delimiter=self.delimiter,
-            quote=self.quote,
-            null_text=self.null_text,
-            encoding_name=self.encoding,
-            has_record_numbers=self.record_number,
-        )
+    copy_format: CopyFormat
+    null_texts: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,23 +125,65 @@ def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iter
 
 
 def _bronze(declared: object, where: str) -> Bronze:
-    accepted = {field.name: field.type for field in fields(Bronze)}
+    where = f"{where}: config.meta.bronze"
     if not isinstance(declared, dict) or "path" not in declared:
-        raise SourceError(f"{where}: config.meta.bronze lacks a path. Give it the glob of its files.")
+        raise SourceError(f"{where} lacks a path. Give it the glob of its files.")
+    problems = list(_unusable(declared))
+    if problems:
+        raise SourceError("\n".join(f"{where}.{problem}" for problem in problems))
+    null_texts = declared.get("null_text", "")
+    null_texts = tuple(null_texts) if isinstance(null_texts, list) else (null_texts,)
+    quote: str = declared.get("quote", '"').replace("none", "")
+    columns = declared.get("columns")
+    copy_format = CopyFormat(
+        kind=declared.get("format", "csv"),
+        delimiter=declared.get("delimiter", ","),
+        quote=quote,
+        escape=declared.get("escape", quote),
+        null_text=null_texts[0],
+        encoding_name=declared.get("encoding", "utf-8"),
+        has_record_numbers=declared.get("record_number", False),
+        has_header=declared.get("header", True),
+        names=columns if isinstance(columns, list) else None,
+        renamed=columns if isinstance(columns, dict) else {},
+        skip_lines=declared.get("skip_lines", 0),
+        comment=declared.get("comment", ""),
+        keep_blank_lines=declared.get("blank_lines") == "keep",
+        pad=declared.get("ragged") == "pad",
+        trim=declared.get("trim", False),
+    )
+    problems = list(copy_format.problems())
+    if problems:
+        raise SourceError("\n".join(f"{where}.{problem}" for problem in problems))
+    return Bronze(path=declared["path"], copy_format=copy_format, null_texts=null_texts)
+
+
+def _unusable(declared: dict[str, Any]) -> Iterator[str]:
+    """Say what is declared that is not known, of another type, or of no use for the format, a sentence each."""
     for key, value in declared.items():
-        if key not in accepted:
-            raise SourceError(f"{where}: config.meta.bronze.{key} is not known. Use: {', '.join(accepted)}.")
-        if isinstance(value, bool) != (accepted[key] is bool) or not isinstance(value, bool | str):
-            remedy = "Use true or false." if accepted[key] is bool else "Put it in quotes."
-            raise SourceError(f"{where}: config.meta.bronze.{key} is {value!r}. {remedy}")
-    bronze = Bronze(**declared)
-    if bronze.format not in get_args(FileFormat):
-        raise SourceError(
-            f"{where}: config.meta.bronze.format is {bronze.format!r}. Use: {', '.join(get_args(FileFormat))}."
-        )
-    wrong = list(bronze.copy_format.problems())
-    if bronze.format == "jsonl":
-        wrong += [f"{key} is for csv only. Remove it." for key in ("delimiter", "quote") if key in declared]
-    if wrong:
-        raise SourceError("\n".join(f"{where}: config.meta.bronze.{problem}" for problem in wrong))
-    return bronze
+        accepted = DECLARABLE.get(key)
+        if accepted is None:
+            yield f"{key} is not known. Use: {', '.join(DECLARABLE)}."
+        elif isinstance(accepted, tuple) and isinstance(accepted[0], str):
+            if value not in accepted:
+                yield f"{key} is {value!r}. Use: {', '.join(map(str, accepted))}."
+        elif isinstance(value, bool) != (accepted is bool) or not isinstance(value, accepted):  # type: ignore[arg-type]
+            remedy = {bool: "Use true or false.", int: "Use a number."}.get(accepted, "Put it in quotes.")  # type: ignore[arg-type]
+            yield f"{key} is {value!r}. {remedy}"
+    if declared.get("format", "csv") != "csv":
+        known = [key for key in declared if key in DECLARABLE]
+        yield from (f"{key} is for csv only. Remove it." for key in known if key not in NOT_FOR_CSV_ALONE)
+    if declared.get("format") in ("parquet", "json"):
+        wrong = [key for key in ("encoding", "null_text") if key in declared]
+        yield from (f"{key} is not for {declared['format']}. Remove it." for key in wrong)
+    texts = [*_texts(declared.get("null_text")), *_texts(declared.get("columns"))]
+    if not all(isinstance(text, str) for text in texts) or declared.get("null_text") == []:
+        yield "null_text and columns take texts. Put each in quotes."
+    if isinstance(declared.get("skip_lines"), int) and declared["skip_lines"] < 0:
+        yield f"skip_lines is {declared['skip_lines']}. Use a number of lines."
+
+
+def _texts(declared: object) -> list[object]:
+    if isinstance(declared, dict):
+        return [*declared.keys(), *declared.values()]
+    return declared if isinstance(declared, list) else []

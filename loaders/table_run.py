@@ -1,7 +1,7 @@
 """One run over one raw table: its new files landed in loads, or all of it anew."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -17,7 +17,7 @@ from loaders.ledger import Ledger
 from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import change_tables, exclusive_ddl, unlock_load
 from loaders.progress import Progress
-from loaders.raw_table import add_columns, create_raw_table, missing_columns, raw_table_exists
+from loaders.raw_table import add_columns, comment_on_columns, create_raw_table, present_columns, raw_table_exists
 from loaders.segments import open_segment
 from loaders.sources import SourceTable
 
@@ -113,16 +113,19 @@ class TableRun:
             on_load(result)
         return True
 
-    def create_table(self, columns: Sequence[str]) -> None:
-        """Create the raw table with these columns, or add those that it lacks, without holding up its readers."""
-        types = self._format.column_types(columns)
-        if not missing_columns(self._connection, self._table, types):
+    def create_table(self, columns: Mapping[str, str]) -> None:
+        """Create the raw table with these columns, or add those that it lacks, without holding up its readers.
+
+        `columns` are named for the fields of a header, which become comments where the two differ.
+        """
+        types = self._format.column_types(list(columns))
+        missing = self._missing(types)
+        if not missing:
             return
         if not raw_table_exists(self._connection, self._table):
             with exclusive_ddl(self._connection):
                 create_raw_table(self._connection, self._table, types)
-        missing = missing_columns(self._connection, self._table, types)
-        if missing and not change_tables(
+        elif not change_tables(
             self._connection,
             self._table.identifier,
             lambda: add_columns(self._connection, self._table, missing),
@@ -132,10 +135,18 @@ class TableRun:
                 f"{self._table}: for {WIDEN_SECONDS / 60:.0f} minutes, others held it while it should get new columns "
                 f"({', '.join(missing)}). End their transactions (pg_stat_activity), then load again."
             )
+        originals = {name: field for name, field in columns.items() if name in missing and name != field}
+        comment_on_columns(self._connection, self._table, originals)
+
+    def _missing(self, types: Mapping[str, str]) -> dict[str, str]:
+        present = present_columns(self._connection, self._table)
+        return {name: data_type for name, data_type in types.items() if name not in present}
 
     def _batches(self, listed: Sequence[BronzeFile], *, full_refresh: bool) -> Iterator[list[LandingFile]]:
         """Yield the new files, whose columns the table has by now, so many at a time."""
-        known = [] if full_refresh else self._ledger.known_files()
+        known = self._ledger.known_files()
+        self._report.has_rows = any(file.is_landed for file in known)
+        known = [] if full_refresh else known
         new = new_files(self._source, listed, known, self._failed, self._report)
         while batch := list(islice(new, self._options.batch_files)):
             self._report.changed += [file.path for file in batch if file.has_changed]
@@ -143,16 +154,37 @@ class TableRun:
 
     def _widen(self, batch: list[LandingFile]) -> list[LandingFile]:
         """Add the columns of the files to the table; a file whose columns it cannot have fails alone."""
-        headers = list(dict.fromkeys(file.columns for file in batch))
+        self._compare_columns(batch)
+        headers = {tuple(file.columns): file.columns for file in batch if file.error is None}
         try:
-            self.create_table([column for columns in headers for column in columns])
+            self.create_table({name: field for columns in headers.values() for name, field in columns.items()})
         except psycopg.Error as error:
             if not _blames_columns(error):
                 raise
-            for columns in headers:
-                self._try_header([file for file in batch if file.columns == columns])
-            self._add_problems(batch)
+            for names in headers:
+                self._try_header([file for file in batch if tuple(file.columns) == names])
+        self._add_problems(batch)
         return [file for file in batch if file.error is None]
+
+    def _compare_columns(self, batch: list[LandingFile]) -> None:
+        """Say which columns the files add to a table that has rows, and which they lack."""
+        if self._format.is_json or not self._report.has_rows:
+            return
+        present = present_columns(self._connection, self._table) - {*self._format.lineage_columns}
+        for file in batch:
+            if present.isdisjoint(file.columns):
+                file.fail(
+                    FileError(
+                        f"{file.path} has none of the columns of {self._table}: {', '.join(file.columns)[:200]}. "
+                        "Is it of this source, and has it a header? Correct its declaration."
+                    )
+                )
+                continue
+            file.added = [name for name in file.columns if name not in present]
+            file.missing = present.difference(file.columns)
+            for said, names in ((self._report.added, file.added), (self._report.missing, file.missing)):
+                for name in names:
+                    said.setdefault(name, file.path)
 
     def _try_header(self, files: list[LandingFile]) -> None:
         try:
@@ -184,11 +216,11 @@ class TableRun:
     def _copy(self, load_id: int, files: list[LandingFile]) -> None:
         """Copy the files of a load; those that fail have an error then."""
         statements = {
-            columns: self._format.copy_statement(self._table, columns).as_bytes(self._connection)
-            for columns in {file.columns for file in files}
+            names: self._format.copy_statement(self._table, names).as_bytes(self._connection)
+            for names in {tuple(file.columns) for file in files}
         }
         for file in files:
-            file.statement = statements[file.columns]
+            file.statement = statements[tuple(file.columns)]
             file.lineage = self._format.lineage(load_id, file.file_id)
         self._progress.begin(self._source.name, sum(file.file.bytes for file in files))
         Landing(
@@ -231,6 +263,7 @@ class TableRun:
             files=len(landed),
             records=sum(file.records for file in landed),
             rejected=sum(file.rejected for file in landed),
+            rewritten=sum(file.rewritten for file in landed),
             bytes=sum(file.file.bytes for file in landed),
             seconds=time.perf_counter() - started,
         )

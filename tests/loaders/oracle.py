@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 
@@ -56,3 +57,34 @@ def ledger_agrees(connection: psycopg.Connection, source: str) -> None:
         having files.records <> count(distinct raw.ctid) or files.rejected <> count(distinct rejected_rows.ctid)
         """.encode()
     ).fetchall()
+
+
+def csv_records(text: str, **dialect: Any) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), **dialect))
+
+
+def postgresql_records(text: str, quote: str = '"') -> list[list[str]]:
+    """Read CSV as PostgreSQL's CopyReadLineText and CopyReadAttributesCSV do, NULL as the empty text."""
+    records, fields, value, in_quotes, at = [], [], "", False, 0
+    while at < len(text):
+        char, after = text[at], text[at + 1 : at + 2]
+        at += 1
+        if in_quotes and char == after == quote:
+            value += char
+            at += 1
+        elif in_quotes and char == quote:
+            in_quotes = False
+        elif in_quotes:
+            value += char
+        elif char == quote:
+            in_quotes = True
+        elif char == ",":
+            fields.append(value)
+            value = ""
+        elif char == "\n" or (char + after) == "\r\n":
+            at += char == "\r"
+            records.append([*fields, value])
+            fields, value = [], ""
+        else:
+            value += char
+    return records
