@@ -160,7 +160,7 @@ class Project:
         return self.folder / "data" / "bronze"
 
     def declare(
-        self, name: str, *, columns: Sequence[str] = (), source: str = "", schema: str = "staging", **bronze: Any
+        self, name: str, *, described: Sequence[str] = (), source: str = "", schema: str = "staging", **bronze: Any
     ) -> None:
         """Declare the table `source`.rows, else `name`.rows, whose files are <name>/* unless `path` says otherwise."""
         source = source or name
@@ -170,7 +170,7 @@ class Project:
             "name": "rows",
             "identifier": f"{name}__rows",
             "config": {"meta": {"bronze": {"path": f"{name}/**/*", "format": "csv"} | bronze}},
-            "columns": [{"name": column} for column in columns],
+            "columns": [{"name": column} for column in described],
         }
         document = {"sources": [{"name": source, "schema": schema, "tables": [table]}]}
         (folder / f"_{source}__sources.yml").write_text(yaml.safe_dump(document))

@@ -45,11 +45,10 @@ def one_line_error(project: Project, *arguments: str, **environment: str) -> str
 
 BAD_FILES = {
     "empty": (b"", r"people/1\.csv is empty"),
-    "duplicate names": (b"id,Name,name\n1,a,b\n", r"columns 2 and 3, 'Name' and 'name', are both named name"),
-    "empty name": (b"id,,c\n1,a,b\n", r"column 2 has no name"),
-    "UTF-16": ("id,name\n1,a\n".encode("utf-16"), r"is in UTF-16"),
+    "UTF-16": ("id,name\n1,a\n".encode("utf-16"), r"is in UTF-16. Declare `encoding: utf-16`"),
+    "a workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"is an Excel workbook: save it as CSV"),
     "NUL in the header": (b"id,na\0me\n1,a\n", r"NUL byte"),
-    "bare carriage returns": (b"id,name\r1,a\r2,b\r", r"bare carriage returns"),
+    "bare carriage returns": (b"id,name\r1,a\r2,b\r", r"a carriage return that ends no line"),
     "damaged gzip": (b"\x1f\x8b\x08\x00 no gzip at all", r"damaged compressed data"),
     "ragged row": (b"id,name\n1,a\n2\n", r"people/1\.csv, record 2 \(byte 12\): missing data for column \"name\""),
     "unterminated quote": (b'id,name\n1,"a\n', r"people/1\.csv, record 1 \(byte 8\): unterminated quote"),
@@ -109,7 +108,15 @@ def test_an_unknown_source_gets_the_closest_names(project: Project) -> None:
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ({"format": "parquet"}, "Use: csv, jsonl"),
+        ({"format": "xlsx"}, "Use: csv, jsonl, parquet, json"),
+        ({"format": "jsonl", "quote": "'"}, "quote is for csv only"),
+        ({"format": "parquet", "encoding": "latin-1"}, "encoding is not for parquet"),
+        ({"header": False, "columns": {"a": "b"}}, "List the names instead"),
+        ({"columns": ["a", "b"]}, "Add `header: false`"),
+        ({"header": False, "columns": ["a", "A"]}, "Use different names in snake_case"),
+        ({"ragged": "cut"}, "Use: reject, pad"),
+        ({"escape": ","}, "delimiter and escape are both"),
+        ({"null_text": []}, "take texts"),
         ({"fromat": "csv"}, "fromat is not known"),
         ({"delimiter": ", "}, "not one byte"),
         ({"null_text": 1}, "Put it in quotes"),

@@ -183,7 +183,7 @@ def test_hive_folders_and_record_numbers_are_lineage(project: Project, connectio
 
 
 def test_described_columns_are_there_before_the_first_file(project: Project, connection: psycopg.Connection) -> None:
-    project.declare("later", columns=["id", "name", "_load_id"])
+    project.declare("later", described=["id", "name", "_load_id"])
     assert project.load("later").found == 0
     assert landed(connection, "later", ["id", "name"]) == Counter()
     project.write("later/rows.csv", "name,id,more\nAda,1,x\n")
