@@ -11,24 +11,10 @@ from loaders.ledger_version import create_ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
 from tests.conftest import Project
-from tests.loaders.oracle import count, landed, ledger_agrees
+from tests.loaders.oracle import count, landed
+from tests.loaders.people import each_once, kill_in_mid_load, write_people
 
 TABLE = RawTable(schema="staging", name="people__rows")
-
-
-def write_people(project: Project, *, files: int, records: int) -> int:
-    project.declare("people")
-    for number in range(files):
-        first = number * records
-        rows = "".join(f"{row},name {row},{'x' * 40}\n" for row in range(first, first + records))
-        project.write(f"people/{number:03}.csv", "id,name,filler\n" + rows)
-    return files * records
-
-
-def each_once(connection: psycopg.Connection, records: int) -> None:
-    assert count(connection, "select count(*) from staging.people__rows") == records
-    assert count(connection, "select count(distinct id) from staging.people__rows") == records
-    ledger_agrees(connection, "people")
 
 
 def test_a_rerun_lands_nothing(project: Project, connection: psycopg.Connection) -> None:
@@ -109,23 +95,6 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
     while not (undone := Ledger(connection, TABLE).undo_interrupted()):
         assert time.monotonic() < deadline
     assert undone == [load_id]
-
-
-def kill_in_mid_load(
-    project: Project, connection: psycopg.Connection, number: signal.Signals, *options: str, after: float
-) -> tuple[int, str]:
-    """Signal a load `after` seconds into its copying; return its exit code and what it said."""
-    process = project.start("load", *options)
-    deadline = time.monotonic() + 30
-    while not connection.execute(
-        "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
-    ).fetchone():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-    time.sleep(after)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    return process.returncode, said
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -19,7 +19,7 @@ from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.conftest import Project, server_of_tests
 from tests.loaders.oracle import count
-from tests.loaders.test_exactly_once import each_once, write_people
+from tests.loaders.people import each_once, write_people
 
 RECORDS = 300_000
 

@@ -13,7 +13,7 @@ import pytest
 from loaders import load, table_run
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
-from tests.loaders.test_exactly_once import each_once, kill_in_mid_load, write_people
+from tests.loaders.people import each_once, kill_in_mid_load, write_people
 
 SEGMENTS = "select count(*) from pg_inherits where inhparent = 'staging.people__rows'::regclass"
 VISIBLE = (

@@ -6,7 +6,7 @@ import pytest
 from loaders import ledger, segments
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
-from tests.loaders.test_exactly_once import each_once, write_people
+from tests.loaders.people import each_once, write_people
 
 SEGMENTS = "select first_load_id, next_load_id, retired_xid is null from ops.segments order by first_load_id"
 

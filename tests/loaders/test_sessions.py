@@ -18,7 +18,7 @@ from loaders.errors import ServerError
 from loaders.server import LocalServer
 from tests.conftest import Project, free_port
 from tests.loaders.oracle import count
-from tests.loaders.test_exactly_once import each_once, write_people
+from tests.loaders.people import each_once, write_people
 
 
 def set_database(connection: psycopg.Connection, **settings: str) -> None:

@@ -20,7 +20,7 @@ from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.conftest import Project, free_port
 from tests.loaders.oracle import count, landed, ledger_agrees
-from tests.loaders.test_exactly_once import each_once, write_people
+from tests.loaders.people import each_once, write_people
 
 LOADERS = 3
 

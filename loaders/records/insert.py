@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from loaders.errors import LoadError, ServerError, SettingError
-from loaders.rows import Chunk, Fields, JsonColumns, RecordReader, Row
-from loaders.target_table import OnConflict, TargetTable
+from loaders.records.rows import Chunk, Fields, JsonColumns, RecordReader, Row
+from loaders.records.target_table import OnConflict, TargetTable
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool

@@ -10,7 +10,7 @@ from psycopg.types.json import Json, Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from loaders.errors import RecordError
-from loaders.rows import CHUNK_BYTES, SMALLEST_CHUNK_BYTES, Chunk, Fields, RecordReader, suitable_chunk_size
+from loaders.records.rows import CHUNK_BYTES, SMALLEST_CHUNK_BYTES, Chunk, Fields, RecordReader, suitable_chunk_size
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from loaders.errors import RecordError, SettingError
-from loaders.rows import Fields, JsonColumns
+from loaders.records.rows import Fields, JsonColumns
 
 OnConflict = Literal["nothing", "update"]
 JSON_OIDS = frozenset({114, 3802})  # json and jsonb
