@@ -43,7 +43,7 @@ def one_line_errors(command: Callable[P, T], interrupted: str = INTERRUPTED) -> 
             click.echo(interrupted, err=True)
             sys.exit(143 if isinstance(error, Terminated) else 130)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
     return wrapped
 

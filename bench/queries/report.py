@@ -161,8 +161,9 @@ def _layer_sentences(rows: Sequence[Row]) -> Iterator[Sentence]:
 
 
 def _latency_sentence(rows: Sequence[Row]) -> Iterator[Sentence]:
-    """Say how long the slowest of the marts' queries takes, or the slowest of all where no mart is asked."""
-    marts = [row for row in rows if row.layer == "mart" and row.done] or [row for row in rows if row.done]
+    """Say how long the slowest of the marts' queries takes, or the slowest of all where there is no mart."""
+    longest = [row for layers in by_layer(rows).values() for row in layers.values() if row.done]
+    marts = [row for row in longest if row.layer == "mart"] or longest
     for row in sorted(marts, key=lambda row: row.p99_ms or 0.0)[-1:]:
         yield Sentence(
             "latency", row.query,
