@@ -88,10 +88,9 @@ def test_bench_imports_only_downward() -> None:
 
 
 # The roots of bronze files are to get a module of their own.
-BRONZE = pytest.mark.xfail(strict=False, reason="loaders.bronze and loaders.object_store import each other")
 
 
-@pytest.mark.parametrize("package", ["bench", pytest.param("loaders", marks=BRONZE)])
+@pytest.mark.parametrize("package", ["bench", "loaders"])
 def test_no_import_goes_in_a_circle(package: str) -> None:
     graph = {module: imports(module) - {ROOT} for module in MODULES if module.split(".")[0] == package}
     graph.pop(ROOT, None)  # the package imports run_queries when that is asked for, and nothing of bench imports it
