@@ -87,8 +87,6 @@ def test_bench_imports_only_downward() -> None:
     assert upward == set()
 
 
-# The roots of bronze files are to get a module of their own.
-
 
 @pytest.mark.parametrize("package", ["bench", "loaders"])
 def test_no_import_goes_in_a_circle(package: str) -> None:

@@ -147,3 +147,21 @@ def test_an_element_that_moved_and_vanished_between_two_builds_is_deleted(
     build(dbt)
     assert MEMBERS.core(connection) == feed.expected()
     assert [row[0] for row in MEMBERS.core(connection)["gym_member_memberships"]] == [6]
+
+
+def test_the_reconciliation_holds_where_an_element_moves(
+    feed: Feed, dbt: Dbt, connection: psycopg.Connection
+) -> None:
+    """Member 2 is not delivered again, so its latest version still names the element that member 1 has now."""
+    for entity in (SALES, PROSPECTS, ENTRIES):
+        dbt.succeed("run", "--select", *entity.views, *entity.tables)
+    feed.write(1, 1, [member(1, "a"), member(2, "a", memberships=[5, 6], contacts=[1])])
+    feed.load()
+    build(dbt)
+    feed.write(2, 1, [member(1, "b", memberships=[5])])
+    feed.load()
+    build(dbt)
+    assert MEMBERS.core(connection) == feed.expected()
+    dbt.succeed("test", "--select", "gym_core_has_the_records_landed")
+    connection.execute("delete from core.gym_member_memberships where member_membership_id = 5")
+    assert dbt.run("test", "--select", "gym_core_has_the_records_landed").returncode == 1

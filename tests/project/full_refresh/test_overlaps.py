@@ -243,3 +243,17 @@ def test_what_is_attached_while_it_builds_is_not_lost(items: Items) -> None:
     assert done.returncode == 1
     assert "somebody attached what a swap would lose: publication feed" in done.stdout
     assert (items.table_id(), items.rows()) == before
+
+
+def test_a_view_that_did_not_change_is_left_alone(address: Address, tmp_path: Path, connection: psycopg.Connection) -> None:
+    """dbt's own would wait for the reader, everybody else behind it, and drop the view on it."""
+    write_scratch_project(tmp_path, {"numbers.sql": "select {{ var('number', 1) }} as number"})
+    dbt = Dbt(address, tmp_path, tmp_path)
+    dbt.succeed("run")
+    connection.execute("create view public.on_it as select * from core.numbers")
+    with connect(address) as reader:
+        reader.execute("begin; select * from core.numbers")
+        dbt.succeed("run")
+    assert connection.execute("select number from public.on_it").fetchall() == [(1,)]
+    dbt.succeed("run", "--vars", "{number: 2}")
+    assert connection.execute("select number from core.numbers").fetchall() == [(2,)]
