@@ -1,4 +1,4 @@
-"""The command line: python -m loaders load | status | rejects | discard | db."""
+"""The command line: python -m loaders load | status | rejects | discard | declare | db."""
 
 import json
 import signal
@@ -237,6 +237,25 @@ def discard(load_id: int) -> None:
     if models:
         names = " ".join(model.split(".", 1)[-1] for model in models)
         click.echo(f"built from it: {', '.join(models)}; rebuild with `dbt run --full-refresh --select {names}`")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="SOURCE.TABLE", help="What to call it, such as nyc.flights.")
+@click.option("--key", metavar="COLUMN[,...]", default="", help="The columns that tell two records apart.")
+@click.option("--by", metavar="COLUMN[,...]", default="", help="Write a first mart that counts by these columns.")
+@click.option("--path", "pattern", metavar="GLOB", help="The files to land, under the bronze root; FILE by default.")
+@click.option("--update", is_flag=True, help="Write nothing: say how FILE differs from its source, exit 1 if it does.")
+@one_line_errors
+def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None, update: bool) -> None:
+    """Look into a file, and write its source and models.
+
+    Example: python -m loaders declare data/bronze/nyc/flights.csv --name nyc.flights --key year,month,day,flight
+    """
+    # Imported where it is used: a load pays for no DuckDB.
+    from loaders.declare.command import run
+
+    sys.exit(run(file, name=name, key=key, by=by, pattern=pattern, update=update))
 
 
 @main.group()

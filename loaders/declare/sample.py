@@ -1,0 +1,246 @@
+"""The sample: a bronze file's records as text in a DuckDB table, and how the file is written."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from loaders.blocks import BlockReader
+from loaders.bronze import BronzeFile, Folder
+from loaders.errors import FileError
+from loaders.header import column_names, snake_case
+
+SAMPLE_ROWS = 1_000_000
+MEMORY_LIMIT = "512MiB"
+READ_BYTES = 1024**2
+UTF8_SIGNATURE = b"\xef\xbb\xbf"
+# What the first bytes say of files that are neither CSV nor NDJSON, and what to do about it.
+REFUSED = {
+    b"PAR1": "is Parquet, which the loader cannot land yet. Export it as CSV or NDJSON.",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook. Unpack it, or save it as CSV.",
+    b"\xd0\xcf\x11\xe0": "is an Excel workbook of the old format. Save it as CSV.",
+    b"\xff\xfe": "is in UTF-16. Convert it to UTF-8.",
+    b"\xfe\xff": "is in UTF-16. Convert it to UTF-8.",
+    b"[": "is a JSON array. Write one document a line: `jq -c '.[]'`.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleColumn:
+    """A column: its name in the raw table, its name in the file, and for NDJSON the kinds of its values."""
+
+    name: str
+    original: str
+    json_kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A file's records in the DuckDB table `sample`, NULL where a field is empty, beside `record_number`.
+
+    `rejected` are the records that do not parse; `is_whole` tells whether all records of the file are here.
+    """
+
+    path: str
+    format: str
+    connection: duckdb.DuckDBPyConnection
+    columns: tuple[SampleColumn, ...]
+    rows: int
+    is_whole: bool
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    rejected: tuple[str, ...] = ()
+
+
+@contextmanager
+def read_sample(path: Path, *, rows: int = SAMPLE_ROWS) -> Iterator[Sample]:
+    """Read the first `rows` records of a file; FileError for what cannot be landed."""
+    if not path.is_file():
+        raise FileError(f"{path} is no file. Name a bronze file, such as data/bronze/nyc/flights.csv.")
+    file = Folder(path.parent).find_file(path.name)
+    with tempfile.TemporaryDirectory() as folder, closing(duckdb.connect()) as connection:
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"set temp_directory = {_literal(folder)}")
+        connection.execute("set enable_progress_bar = false")
+        encoding, plain = _as_utf8(file, path, Path(folder))
+        try:
+            if _is_json(plain):
+                yield _read_json(connection, path, plain, rows)
+            else:
+                yield _read_csv(connection, path, file, plain, encoding, rows)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise FileError(f"{path} cannot be read: {reason} Correct it, or export it again.") from error
+
+
+def _as_utf8(file: BronzeFile, path: Path, folder: Path) -> tuple[str, Path]:
+    """Return the file's encoding, and where its text is as UTF-8: itself, or a copy, uncompressed and converted."""
+    encoding = _encoding(file, path)
+    with closing(file.open()) as stream, path.open("rb") as stored:
+        is_plain = stream.read(16) == stored.read(16)
+    if is_plain and encoding == "utf-8":
+        return encoding, path
+    copy = folder / "plain"
+    with closing(file.open()) as stream, copy.open("wb") as target:
+        while data := stream.read(READ_BYTES):
+            # The other encodings have one byte a character, so that a block can be converted alone.
+            target.write(data if encoding == "utf-8" else data.decode(encoding).encode())
+    return encoding, copy
+
+
+def _encoding(file: BronzeFile, path: Path) -> str:
+    """Return utf-8, or what is usual where a file is not: its name is PostgreSQL's and Python's."""
+    import codecs
+
+    decoder, is_utf8, has_controls = codecs.getincrementaldecoder("utf-8")(), True, False
+    with closing(file.open()) as stream:
+        first = stream.read(READ_BYTES)
+        for magic, remedy in REFUSED.items():
+            if first.removeprefix(UTF8_SIGNATURE).lstrip().startswith(magic):
+                raise FileError(f"{path} {remedy}")
+        data = first
+        while data:
+            try:
+                decoder.decode(data)
+            except UnicodeDecodeError:
+                is_utf8 = False
+                decoder.reset()
+            # Bytes of Windows' letters and quotes, which Latin 1 leaves to control characters.
+            has_controls = has_controls or any(byte in data for byte in range(0x80, 0xA0))
+            data = stream.read(READ_BYTES)
+    if is_utf8:
+        return "utf-8"
+    return "windows-1252" if has_controls else "latin1"
+
+
+def _is_json(plain: Path) -> bool:
+    with plain.open("rb") as stream:
+        return stream.read(READ_BYTES).removeprefix(UTF8_SIGNATURE).lstrip().startswith(b"{")
+
+
+def _read_csv(
+    connection: duckdb.DuckDBPyConnection, path: Path, file: BronzeFile, plain: Path, encoding: str, rows: int
+) -> Sample:
+    sniffed = connection.execute(
+        f"select delimiter, quote, escape, hasheader from sniff_csv({_literal(plain)}, sample_size = 100000)"
+    ).fetchone()
+    assert sniffed is not None  # noqa: S101 - it returns one row, or raises an error
+    delimiter, quote, escape, has_header = sniffed
+    quote = quote if len(quote) == 1 else '"'
+    if len(escape) == 1 and escape != quote:
+        raise FileError(f"{path} escapes a quote with {escape!r}. Export it with quotes doubled, as RFC 4180 has it.")
+    with closing(file.open()) as stream:
+        header = BlockReader(stream, quote=quote.encode()).read_header()
+    names = column_names(header, path=str(path), delimiter=delimiter, quote=quote, encoding=encoding)
+    fields = _header_fields(header, delimiter, quote, encoding)
+    if not has_header and any(not field or field[:1].isdigit() for field in fields):
+        raise FileError(f"{path} has no header: its first line is {header[:80].decode(encoding)!r}. Put one in front.")
+    read = (
+        f"read_csv({_literal(plain)}, auto_detect = false, header = true, columns = {_as_map(names)}, "
+        f"delim = {_literal(delimiter)}, quote = {_literal(quote)}, escape = {_literal(quote)}, "
+        "strict_mode = true, store_rejects = true, max_line_size = 33554432)"
+    )
+    connection.execute(
+        f"create table sample as select row_number() over () as record_number, * from (from {read} limit {rows})"
+    )
+    landed = _count(connection)
+    rejected = connection.execute(
+        "select distinct on (line) 'line ' || line || ': ' || lower(error_type::text) from reject_errors order by line"
+    ).fetchall()
+    return Sample(
+        path=str(path),
+        format="csv",
+        connection=connection,
+        columns=tuple(
+            SampleColumn(name=name, original=original) for name, original in zip(names, fields, strict=True)
+        ),
+        rows=landed,
+        is_whole=landed < rows,
+        delimiter=delimiter,
+        quote=quote,
+        encoding=encoding,
+        rejected=tuple(row[0] for row in rejected),
+    )
+
+
+def _header_fields(header: bytes, delimiter: str, quote: str, encoding: str) -> list[str]:
+    import csv
+
+    return next(csv.reader([header.decode(encoding)], delimiter=delimiter, quotechar=quote))
+
+
+def _read_json(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, rows: int) -> Sample:
+    connection.execute(
+        "create table documents as select row_number() over () as record_number, json "
+        f"from (from read_ndjson_objects({_literal(plain)}, maximum_object_size = 33554432) limit {rows})"
+    )
+    found = connection.execute(
+        """
+        select key, list(distinct json_type(json, '$."' || replace(key, '"', '\\"') || '"'))
+        from (
+            select record_number, json, unnest(json_keys(json)) as key, generate_subscripts(json_keys(json), 1) as place
+            from documents
+            where json_type(json) = 'OBJECT'
+        )
+        group by key
+        order by min(record_number), min(place)
+        """
+    ).fetchall()
+    if not found:
+        raise FileError(f"{path}: no line is a JSON object with a field. Is it NDJSON? Export it again.")
+    columns = tuple(
+        SampleColumn(name=snake_case(key), original=key, json_kinds=frozenset(kinds) - {"NULL"}) for key, kinds in found
+    )
+    _check_names(columns, path)
+    values = ", ".join(
+        f"nullif(json ->> {_literal(_json_path(column.original))}, '') as {quoted(column.name)}" for column in columns
+    )
+    connection.execute(f"create table sample as select record_number, {values} from documents order by record_number")
+    landed = _count(connection)
+    return Sample(
+        path=str(path),
+        format="jsonl",
+        connection=connection,
+        columns=columns,
+        rows=landed,
+        is_whole=landed < rows,
+    )
+
+
+def _check_names(columns: Sequence[SampleColumn], path: Path) -> None:
+    names: dict[str, str] = {}
+    for column in columns:
+        if not column.name:
+            raise FileError(f"{path}: the field {column.original!r} has no letter in its name. Rename it.")
+        if column.name in names:
+            raise FileError(
+                f"{path}: the fields {names[column.name]!r} and {column.original!r} are both named {column.name}. "
+                "Rename one of them."
+            )
+        names[column.name] = column.original
+
+
+def quoted(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _json_path(field: str) -> str:
+    return '$."' + field.replace('"', '\\"') + '"'
+
+
+def _as_map(names: Sequence[str]) -> str:
+    return "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names) + "}"
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("select count(*) from sample").fetchone()
+    return 0 if row is None else int(row[0])

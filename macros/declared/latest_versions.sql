@@ -1,0 +1,82 @@
+{#
+    Render a core model: of each key (the model's `unique_key`) the latest version that the pending
+    loads hold, in the columns of the model's contract. The model's YAML is the only list of them.
+#}
+{% macro latest_versions(source_name, table_name) %}
+    {% set staged = ref('stg_' ~ source_name ~ '__' ~ table_name) %}
+    {% set pending = pending_loads(source_name, table_name) %}
+    {% if not execute %}
+        {{ return('select * from ' ~ staged) }}
+    {% endif %}
+    {% do check_is_built(
+        staged,
+        staged ~ ' is not built yet: run `dbt build --select +' ~ model.name ~ '`, which builds it first.'
+    ) %}
+    {% set keys = config.get('unique_key') %}
+    {% if not keys %}
+        {{ exceptions.raise_compiler_error(
+            'latest_versions needs a key: set `unique_key` in the config of ' ~ this ~ '.'
+        ) }}
+    {% endif %}
+    {% set keys = [keys] if keys is string else keys | list %}
+    {% set columns = contract_columns(staged) %}
+
+    {% set body -%}
+with
+
+records as (
+    select * from {{ staged }}
+    where {{ pending }}
+),
+
+latest_versions as (
+    select distinct on ({{ quoted_list(keys) }})
+        {{ quoted_list(columns) }},
+        _load_id
+    from records
+    where {% for key in keys %}{{ adapter.quote(key) }} is not null{{ ' and ' if not loop.last }}{% endfor %}
+    order by {{ quoted_list(keys) }}, {{ version_order() }}
+)
+
+select
+    {{ quoted_list(columns) }},
+    _load_id,
+    current_timestamp as _inserted_at,
+    current_timestamp as _updated_at
+from latest_versions
+    {%- endset %}
+    {{ return(body) }}
+{% endmacro %}
+
+
+{#
+    Render the order of a record's versions, the latest first: by load, then by file, then by
+    position, which declared sources land (`record_number: true`). The one place that says so.
+#}
+{% macro version_order() -%}
+    _load_id desc, _file_id desc, _record_number desc
+{%- endmacro %}
+
+
+{#
+    Return the columns of the model's contract but those that every core table has. A unit test
+    knows no contract: there they are those of the staging view.
+#}
+{% macro contract_columns(staged) %}
+    {% if model.resource_type == 'unit_test' %}
+        {% set built = load_relation(api.Relation.create(
+            database=staged.database, schema=staged.schema, identifier=staged.identifier
+        )) %}
+        {% set names = adapter.get_columns_in_relation(built) | map(attribute='name') %}
+    {% else %}
+        {% set names = model.columns.keys() %}
+        {% if not model.columns %}
+            {{ exceptions.raise_compiler_error(
+                model.name ~ ' has no contract: list its columns, each with name and data_type, in models/core/'
+                ~ model.name ~ '.yml. `python -m loaders declare` writes one.'
+            ) }}
+        {% endif %}
+    {% endif %}
+    {% set own = lineage_columns() + ['_inserted_at', '_updated_at'] %}
+    {{ return(names | reject('in', own) | list) }}
+{% endmacro %}
