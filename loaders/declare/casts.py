@@ -81,11 +81,12 @@ _ORDERS = {
     "month_first": (r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})", 3, 1, 2),
 }
 _WRITTEN_TIME = rf"[ T](?:{_TIME}|(?:0?\d|1[0-2]){_MINUTES} ?(?i:[ap]m))"
+_GROUPED = r"([1-9]\d{0,2}(,\d{3})+|0|[1-9]\d*)"
 _NUMBERS = {
-    "thousands": (r"^[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$", "a number with commas between thousands"),
-    "decimal_comma": (r"^[-+]?(\d{1,3}([. ]\d{3})+|\d+)(,\d+)?$", "a number with a decimal comma"),
-    "percent": (r"^[-+]?\d+(\.\d+|,(\d{1,2}|\d{4,}))? ?%$", "a percentage"),
-    "currency": (r"^([-+]?[$€£¥]? ?|[$€£¥] ?[-+])(\d{1,3}(,\d{3})+|\d+)(\.\d+)?( ?[$€£¥])?$", "an amount of money"),
+    "thousands": (rf"^[-+]?{_GROUPED}(\.\d+)?$", "a number with commas between thousands"),
+    "decimal_comma": (r"^[-+]?([1-9]\d{0,2}([. ]\d{3})+|0|[1-9]\d*)(,\d+)?$", "a number with a decimal comma"),
+    "percent": (r"^[-+]?(0|[1-9]\d*)(\.\d+|,(\d{1,2}|\d{4,}))? ?%$", "a percentage"),
+    "currency": (rf"^([-+]?([$€£¥] ?)?|[$€£¥] ?[-+]){_GROUPED}(\.\d+)?( ?[$€£¥])?$", "an amount of money"),
 }
 
 
@@ -96,7 +97,7 @@ def _integer(data_type: str, limits: str) -> Cast:
 
 def _number(cast: str, data_type: str) -> Cast:
     pattern, noun = _NUMBERS[cast]
-    return Cast(data_type=data_type, cast=cast, keeps=_matches(pattern), noun=noun)
+    return Cast(data_type=data_type, cast=cast, keeps=f"({_matches(pattern)} and not {_matches(_PHONE)})", noun=noun)
 
 
 def _dates(data_type: str, time: str) -> list[Cast]:
@@ -110,7 +111,10 @@ def _dates(data_type: str, time: str) -> list[Cast]:
         )
         for order, shape in _ORDERS.items()
     ]
-    return [*written, Cast(data_type=data_type, cast="named_month", keeps=_named_month(time), noun=f"{noun} with its month's name")]
+    return [
+        *written,
+        Cast(data_type=data_type, cast="named_month", keeps=_named_month(time), noun=f"{noun} with its month's name"),
+    ]
 
 
 def _epoch(cast: str, digits: int, noun: str) -> Cast:
@@ -143,7 +147,7 @@ CASTS = (
     Cast(
         data_type="double precision",
         keeps=(
-            f"({_matches(f'^{_FLOAT}$')} and isfinite(try_cast(v as double)) "
+            f"({_matches(f'^{_FLOAT}$')} and not {_matches(_PHONE)} and isfinite(try_cast(v as double)) "
             "and (try_cast(v as double) <> 0 or not regexp_matches(v, '^[-+]?[0.]*[1-9]')))"
         ),
         noun="a number",

@@ -36,7 +36,9 @@ def declare(
         doubts = list(made.doubts)
         rejects = f" --max-rejects {len(sample.rejected)}" if sample.rejected else ""
     if not pattern:
-        doubts.append(f"path: files to come have other names; declare their glob in its place, such as {_example(path)}")
+        doubts.append(
+            f"path: files to come have other names; declare their glob in its place, such as {_example(path)}"
+        )
     return Declared(
         written=tuple(written),
         doubts=tuple(doubts),

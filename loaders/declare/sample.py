@@ -1,5 +1,7 @@
 """The sample: a bronze file's records as text in a DuckDB table, and how the file is written."""
 
+import codecs
+import csv
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,7 +18,10 @@ from loaders.header import column_names, snake_case
 SAMPLE_ROWS = 1_000_000
 MEMORY_LIMIT = "512MiB"
 READ_BYTES = 1024**2
+# Of a compressed file; the encoding is told from as many bytes of any.
+COPIED_BYTES = 256 * 1024**2
 UTF8_SIGNATURE = b"\xef\xbb\xbf"
+DELIMITERS = (",", ";", "\t", "|")
 # What the first bytes say of files that are neither CSV nor NDJSON, and what to do about it.
 REFUSED = {
     b"PAR1": "is Parquet, which the loader cannot land yet. Export it as CSV or NDJSON.",
@@ -86,7 +91,7 @@ def _as_utf8(file: BronzeFile, path: Path, folder: Path) -> tuple[str, Path]:
         return encoding, path
     copy = folder / "plain"
     with closing(file.open()) as stream, copy.open("wb") as target:
-        while data := stream.read(READ_BYTES):
+        while (data := stream.read(READ_BYTES)) and target.tell() < COPIED_BYTES:
             # The other encodings have one byte a character, so that a block can be converted alone.
             target.write(data if encoding == "utf-8" else data.decode(encoding).encode())
     return encoding, copy
@@ -94,23 +99,22 @@ def _as_utf8(file: BronzeFile, path: Path, folder: Path) -> tuple[str, Path]:
 
 def _encoding(file: BronzeFile, path: Path) -> str:
     """Return utf-8, or what is usual where a file is not: its name is PostgreSQL's and Python's."""
-    import codecs
-
     decoder, is_utf8, has_controls = codecs.getincrementaldecoder("utf-8")(), True, False
     with closing(file.open()) as stream:
         first = stream.read(READ_BYTES)
         for magic, remedy in REFUSED.items():
             if first.removeprefix(UTF8_SIGNATURE).lstrip().startswith(magic):
                 raise FileError(f"{path} {remedy}")
-        data = first
-        while data:
+        data, position = first, 0
+        while data and position < COPIED_BYTES:
+            position += len(data)
             try:
                 decoder.decode(data)
             except UnicodeDecodeError:
                 is_utf8 = False
                 decoder.reset()
             # Bytes of Windows' letters and quotes, which Latin 1 leaves to control characters.
-            has_controls = has_controls or any(byte in data for byte in range(0x80, 0xA0))
+            has_controls = has_controls or (not is_utf8 and any(byte in data for byte in range(0x80, 0xA0)))
             data = stream.read(READ_BYTES)
     if is_utf8:
         return "utf-8"
@@ -125,14 +129,7 @@ def _is_json(plain: Path) -> bool:
 def _read_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, file: BronzeFile, plain: Path, encoding: str, rows: int
 ) -> Sample:
-    sniffed = connection.execute(
-        f"select delimiter, quote, escape, hasheader from sniff_csv({_literal(plain)}, sample_size = 100000)"
-    ).fetchone()
-    assert sniffed is not None  # noqa: S101 - it returns one row, or raises an error
-    delimiter, quote, escape, has_header = sniffed
-    quote = quote if len(quote) == 1 else '"'
-    if len(escape) == 1 and escape != quote:
-        raise FileError(f"{path} escapes a quote with {escape!r}. Export it with quotes doubled, as RFC 4180 has it.")
+    delimiter, quote, has_header = _dialect(connection, path, plain)
     with closing(file.open()) as stream:
         header = BlockReader(stream, quote=quote.encode()).read_header()
     names = column_names(header, path=str(path), delimiter=delimiter, quote=quote, encoding=encoding)
@@ -142,11 +139,14 @@ def _read_csv(
     read = (
         f"read_csv({_literal(plain)}, auto_detect = false, header = true, columns = {_as_map(names)}, "
         f"delim = {_literal(delimiter)}, quote = {_literal(quote)}, escape = {_literal(quote)}, "
-        "strict_mode = true, store_rejects = true, max_line_size = 33554432)"
+        "store_rejects = true, max_line_size = 33554432, strict_mode = "
     )
-    connection.execute(
-        f"create table sample as select row_number() over () as record_number, * from (from {read} limit {rows})"
-    )
+    create = "create table sample as select row_number() over () as record_number, * "
+    try:
+        connection.execute(f"{create} from (from {read} true) limit {rows})")
+    except duckdb.Error:
+        # Line ends of two kinds, and quotes where RFC 4180 has none, are no error to the loader.
+        connection.execute(f"{create} from (from {read} false) limit {rows})")
     landed = _count(connection)
     rejected = connection.execute(
         "select distinct on (line) 'line ' || line || ': ' || lower(error_type::text) from reject_errors order by line"
@@ -155,9 +155,7 @@ def _read_csv(
         path=str(path),
         format="csv",
         connection=connection,
-        columns=tuple(
-            SampleColumn(name=name, original=original) for name, original in zip(names, fields, strict=True)
-        ),
+        columns=tuple(SampleColumn(name=name, original=original) for name, original in zip(names, fields, strict=True)),
         rows=landed,
         is_whole=landed < rows,
         delimiter=delimiter,
@@ -167,9 +165,28 @@ def _read_csv(
     )
 
 
-def _header_fields(header: bytes, delimiter: str, quote: str, encoding: str) -> list[str]:
-    import csv
+def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path) -> tuple[str, str, bool]:
+    """Return the file's delimiter and quote, and whether it seems to have a header."""
+    with plain.open("rb") as stream:
+        data = stream.read(READ_BYTES)
+    first = data.removeprefix(UTF8_SIGNATURE).partition(b"\n")[0].decode(errors="replace")
+    frequent = max(DELIMITERS, key=first.count)
+    try:
+        sniffed = connection.execute(
+            f"select delimiter, quote, escape, hasheader from sniff_csv({_literal(plain)}, sample_size = 100000)"
+        ).fetchone()
+    except duckdb.Error:
+        sniffed = None
+    # Where lines have more or fewer fields, the sniffer finds a delimiter that none has.
+    if sniffed is None or (sniffed[0] not in first and frequent in first):
+        return frequent, '"', True
+    delimiter, quote, escape, has_header = sniffed
+    if escape == "\\" and b'\\"' in data:
+        raise FileError(f"{path} escapes a quote with a backslash. Export it with quotes doubled, as RFC 4180 has it.")
+    return delimiter, quote if len(quote) == 1 else '"', has_header
 
+
+def _header_fields(header: bytes, delimiter: str, quote: str, encoding: str) -> list[str]:
     return next(csv.reader([header.decode(encoding)], delimiter=delimiter, quotechar=quote))
 
 

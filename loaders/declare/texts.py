@@ -75,6 +75,8 @@ def _meta(one: ColumnType, file_format: str) -> Iterator[tuple[str, str]]:
     if one.null_texts:
         texts = [_in_quotes(text) for text in one.null_texts]
         yield "null_text", texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    if one.trim:
+        yield "trim", "true"
     if one.failures:
         yield "max_cast_failures", str(one.failures)
 

@@ -10,7 +10,25 @@ from loaders.declare.casts import CASTS, EPOCHS, JSONB, TEXT, Cast
 from loaders.declare.sample import Sample, SampleColumn, quoted
 
 # Texts that stand for no value. Only where the others are numbers, dates or booleans: as text, NA may be Namibia.
-NULL_TEXTS = ("NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null", "None", "none", "NaN", "nan", "-", "--", "?", ".", "\\N")
+NULL_TEXTS = (
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "NULL",
+    "Null",
+    "null",
+    "None",
+    "none",
+    "NaN",
+    "nan",
+    "nil",
+    "-",
+    "--",
+    "?",
+    ".",
+    "\\N",
+)
 # A cast that fails for a few spellings of many values is declared, with how many; for more, the column is text.
 MIN_KEPT = 0.99
 MAX_FAILED_SPELLINGS = 5
@@ -25,19 +43,23 @@ AMBIGUOUS = (("day_first", "month_first"), ("thousands", "decimal_comma"))
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnType:
-    """What is declared of a column; `null_texts` become NULL before the cast, `failures` are the values it loses."""
+    """What is declared of a column.
+
+    `null_texts` become NULL before the cast, `failures` are the values that it loses, `trim` takes spaces off.
+    """
 
     column: SampleColumn
     cast: Cast
     has_null: bool
     null_texts: tuple[str, ...] = ()
     failures: int = 0
+    trim: bool = False
     doubts: tuple[str, ...] = field(default=())
 
 
 def column_types(sample: Sample, *, keys: Sequence[str] = ()) -> list[ColumnType]:
     """Return the type of every column; `keys` are never given a cast that loses a value."""
-    return [_Column(sample, column, is_key=column.name in keys).type() for column in sample.columns]
+    return [_Column(sample, column, is_key=column.name in keys).declared() for column in sample.columns]
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,18 @@ class _Column:
     sample: Sample
     column: SampleColumn
     is_key: bool
+    trim: bool = False
+
+    def declared(self) -> ColumnType:
+        """Return the column's type; where only spaces around the values keep it from one, that without them."""
+        found = self.type()
+        if found.cast != TEXT or self._all("v = trim(v)"):
+            return found
+        column = replace(self, trim=True)
+        trimmed = column.type()
+        if trimmed.cast == TEXT:
+            return found
+        return column._doubted(replace(trimmed, trim=True), "values have spaces around them; declared as trim: true")
 
     def type(self) -> ColumnType:
         [count] = self._row(f"select count(v) from {self._values}")
@@ -173,7 +207,7 @@ class _Column:
 
     @property
     def _values(self) -> str:
-        return f"(select {quoted(self.column.name)} as v from sample)"
+        return values_of(self.column.name, trim=self.trim)
 
     def _row(self, query: str) -> tuple[int, ...]:
         row = self.sample.connection.execute(query).fetchone()
@@ -186,12 +220,18 @@ def lost_condition(cast: Cast, nulls: Sequence[str]) -> str:
     return f"v is not null and v not in ({_listed(nulls)}) and ({cast.keeps}) is not true"
 
 
+def values_of(name: str, *, trim: bool) -> str:
+    """Render the values of a column, as `v`."""
+    value = quoted(name)
+    return f"(select {f'nullif(trim({value}), $$$$)' if trim else value} as v from sample)"
+
+
 def lost_values(
-    connection: duckdb.DuckDBPyConnection, name: str, cast: Cast, nulls: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, name: str, cast: Cast, nulls: Sequence[str], *, trim: bool
 ) -> Iterator[tuple[str, int]]:
     """Yield the texts of a column that a cast loses and how often each occurs, the most frequent first."""
     yield from connection.execute(
-        f"select v, count(*) from (select {quoted(name)} as v from sample) where {lost_condition(cast, nulls)} "
+        f"select v, count(*) from {values_of(name, trim=trim)} where {lost_condition(cast, nulls)} "
         "group by v order by 2 desc, 1"
     ).fetchall()
 

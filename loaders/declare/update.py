@@ -45,7 +45,8 @@ def _lost(sample: Sample, name: str, entry: dict[str, Any]) -> list[str]:
     if cast is None or cast in (TEXT, JSONB):
         return []
     nulls = meta.get("null_text") or []
-    lost = list(lost_values(sample.connection, name, cast, [nulls] if isinstance(nulls, str) else nulls))
+    nulls = [nulls] if isinstance(nulls, str) else nulls
+    lost = list(lost_values(sample.connection, name, cast, nulls, trim=bool(meta.get("trim"))))
     count, allowed = sum(number for _, number in lost), int(meta.get("max_cast_failures") or 0)
     if count <= allowed:
         return []

@@ -25,6 +25,7 @@
         {% else %}
             {% set raw = adapter.quote(column.name) %}
         {% endif %}
+        {% set raw = 'btrim(' ~ raw ~ ')' if meta.trim else raw %}
         {% set value = value_of(raw, meta.null_text, is_document=is_json and type in ('json', 'jsonb')) %}
         {% do columns.append({
             'name': column.name,
