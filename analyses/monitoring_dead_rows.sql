@@ -1,5 +1,5 @@
--- One row per table of the layers and the ledger, most dead rows first: what updates and deletes
--- have left behind, and when a vacuum came by.
+-- One row per table of the ledger and of the layers, whatever the target, most dead rows first: what
+-- updates and deletes have left behind, and when a vacuum came by.
 select
     schemaname,
     relname,
@@ -13,5 +13,5 @@ select
     pg_size_pretty(pg_table_size(relid)) as table_size,
     pg_size_pretty(pg_indexes_size(relid)) as index_size
 from pg_stat_user_tables
-where schemaname in ('ops', 'staging', 'core', 'marts')
+where schemaname = 'ops' or schemaname ~ '^(.+_)?(staging|core|marts)$'
 order by dead_rows desc, relname asc

@@ -6,6 +6,6 @@
     {%- if has_input_check() -%}
         case when pg_input_is_valid({{ expression }}, '{{ type }}') then {{ expression }}::{{ type }} end
     {%- else -%}
-        {{ target.schema }}.try_cast({{ expression }}, null::{{ type }})
+        ops.try_cast({{ expression }}, null::{{ type }})
     {%- endif -%}
 {%- endmacro %}

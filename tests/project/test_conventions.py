@@ -1,59 +1,157 @@
-"""The rules of the house that a machine can check, read from dbt's manifest."""
+"""The rules of the house that a machine can check, read from dbt's manifest; a failure names all offenders."""
 
-import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
-from loaders.connection import Address
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Dbt
 
-LAYERS = ["staging", "core", "marts"]
+Node = Mapping[str, Any]
+Nodes = Mapping[str, Node]
+
+LAYERS = {"staging": {"source"}, "core": {"staging", "core", "seed"}, "marts": {"core", "marts", "seed"}}
 MAX_NAME_LENGTH = 40
+# PostgreSQL's longest identifier; dbt cuts a test's longer name and puts a hash behind it.
+MAX_TEST_NAME_LENGTH = 63
 
 
-@pytest.fixture
-def manifest(dbt: Dbt, address: Address) -> dict[str, Any]:
-    dbt.succeed("parse")
-    manifest = json.loads((dbt.folder / "target" / "manifest.json").read_text())
-    assert isinstance(manifest, dict)
-    return manifest
+@pytest.fixture(scope="module")
+def nodes(parsed: Manifest) -> Nodes:
+    """The project's nodes and sources by id, as manifest.json has them."""
+    manifest = parsed.writable_manifest().to_dict()
+    return {**manifest["nodes"], **manifest["sources"]}
 
 
-def test_the_project_keeps_its_rules(manifest: dict[str, Any]) -> None:
-    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    tested = {node.get("attached_node") for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+def of_type(nodes: Nodes, resource_type: str) -> Iterator[Node]:
+    return (node for node in nodes.values() if node["resource_type"] == resource_type)
+
+
+def layer(node: Node) -> str:
+    """The folder that a model is in, and what else a model can read."""
+    kind: str = node["resource_type"]
+    return str(node["path"]).split("/")[0] if kind == "model" else kind
+
+
+def is_in_a_layer(model: Node, _: Nodes) -> bool:
+    return layer(model) in LAYERS
+
+
+def has_a_short_name(model: Node, _: Nodes) -> bool:
+    return len(model["name"]) <= MAX_NAME_LENGTH
+
+
+def is_named_for_its_layer(model: Node, _: Nodes) -> bool:
+    return model["name"].startswith("stg_") == (layer(model) == "staging")
+
+
+def is_in_the_folder_of_its_subject(model: Node, _: Nodes) -> bool:
+    subject = model["name"].removeprefix("stg_").split("_")[0]
+    return layer(model) == "core" or model["path"].split("/")[1] == subject
+
+
+def says_its_grain(model: Node, _: Nodes) -> bool:
+    return bool(model["description"].startswith("One row per "))
+
+
+def describes_its_columns(model: Node, _: Nodes) -> bool:
+    return all(column["description"] for column in model["columns"].values())
+
+
+def is_tested(model: Node, nodes: Nodes) -> bool:
+    return model["unique_id"] in {test.get("attached_node") for test in of_type(nodes, "test")}
+
+
+def enforces_a_contract(model: Node, _: Nodes) -> bool:
+    return layer(model) == "staging" or bool(model["config"]["contract"]["enforced"])
+
+
+def has_a_key(model: Node, _: Nodes) -> bool:
+    return layer(model) == "staging" or any(index.get("unique") for index in model["config"].get("indexes") or [])
+
+
+def is_compared_with_what_landed(model: Node, nodes: Nodes) -> bool:
+    tests = of_type(nodes, "test")
+    return layer(model) != "core" or any(
+        test["attached_node"] == model["unique_id"] and test["test_metadata"]["name"] == "has_the_records_landed"
+        for test in tests
+        if test.get("attached_node")
+    )
+
+
+def reads_the_layers_below(model: Node, nodes: Nodes) -> bool:
+    return {layer(nodes[parent]) for parent in model["depends_on"]["nodes"]} <= LAYERS[layer(model)]
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        is_in_a_layer,
+        has_a_short_name,
+        is_named_for_its_layer,
+        is_in_the_folder_of_its_subject,
+        says_its_grain,
+        describes_its_columns,
+        is_tested,
+        is_compared_with_what_landed,
+        enforces_a_contract,
+        has_a_key,
+        reads_the_layers_below,
+    ],
+    ids=lambda rule: rule.__name__,
+)
+def test_every_model(nodes: Nodes, keeps: Callable[[Node, Nodes], bool]) -> None:
+    models = list(of_type(nodes, "model"))
     assert models
-    for model in models:
-        name, layer = model["name"], model["path"].split("/")[0]
-        assert layer in LAYERS, name
-        assert len(name) <= MAX_NAME_LENGTH, name
-        assert name.startswith("stg_") == (layer == "staging"), name
-        assert model["description"].startswith("One row per "), name
-        assert all(column["description"] for column in model["columns"].values()), name
-        assert model["unique_id"] in tested, f"{name} has no test"
-        if layer != "staging":
-            assert model["config"]["contract"]["enforced"], name
-            assert any(index.get("unique") for index in model["config"].get("indexes") or []), f"{name} has no key"
-        for parent in model["depends_on"]["nodes"]:
-            source_layer = "source" if parent.startswith("source.") else manifest["nodes"][parent]["path"].split("/")[0]
-            allowed = {"staging": ["source"], "core": ["staging", "core", "seeds"], "marts": ["core", "marts", "seeds"]}
-            assert source_layer in allowed[layer] or parent.startswith("seed."), f"{name} reads {parent}"
+    assert [model["name"] for model in models if not keeps(model, nodes)] == []
 
 
-def test_every_source_declares_bronze_and_freshness(manifest: dict[str, Any]) -> None:
-    for source in manifest["sources"].values():
-        assert source["config"]["meta"]["bronze"]["path"], source["name"]
-        assert source["loaded_at_query"], source["name"]
-        assert source["description"], source["name"]
+@pytest.mark.parametrize("needed", ["description", "loaded_at_query", "bronze"])
+def test_every_source_table_declares(nodes: Nodes, needed: str) -> None:
+    sources = [
+        source for source in of_type(nodes, "source") if source["source_name"] != "ops" or needed == "description"
+    ]
+    assert sources
+    declared = {source["unique_id"]: source | source["config"]["meta"] for source in sources}
+    assert [name for name, source in declared.items() if not source.get(needed)] == []
 
 
-def test_every_macro_of_the_project_is_described(manifest: dict[str, Any]) -> None:
+def is_short(name: str) -> bool:
+    return len(name) <= MAX_TEST_NAME_LENGTH
+
+
+def holds_no_rendered_call(name: str) -> bool:
+    """dbt puts a test's arguments into its name: `ref('people')` ends as `ref_people_`."""
+    return not re.search("_(ref|source)_.*_$", name)
+
+
+@pytest.mark.parametrize("keeps", [is_short, holds_no_rendered_call], ids=lambda rule: rule.__name__)
+def test_every_data_test_has_a_name_that_can_be_read(nodes: Nodes, keeps: Callable[[str], bool]) -> None:
+    tests = list(of_type(nodes, "test"))
+    assert tests
+    assert [test["name"] for test in tests if not keeps(test["name"])] == [], "give them a `name:`"
+
+
+def test_a_text_that_recurs_is_a_doc_block(nodes: Nodes) -> None:
+    """Of models, seeds, sources and their columns: dbt renders doc() in these, and not in unit tests."""
+    described = [one for node in nodes.values() for one in (node, *node.get("columns", {}).values())]
+    texts = Counter(one["description"] for one in described if one.get("description") and not one["doc_blocks"])
+    assert [text for text, count in texts.items() if count >= 3] == []
+
+
+def test_every_macro_of_the_project_is_described(parsed: Manifest) -> None:
     private = ("default__", "postgres__", "test_", "materialization_")
-    for macro in manifest["macros"].values():
-        if macro["package_name"] == "ingot" and not macro["name"].startswith(private):
-            assert macro["description"], macro["name"]
+    macros = [one for one in parsed.macros.values() if one.package_name == "ingot" and not one.name.startswith(private)]
+    assert macros
+    assert [macro.name for macro in macros if not macro.description] == []
+
+
+def test_a_parse_warns_of_nothing(dbt: Dbt) -> None:
+    dbt.succeed("parse")
 
 
 def test_no_path_of_a_machine_and_no_index_is_committed() -> None:

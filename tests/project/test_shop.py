@@ -123,4 +123,4 @@ def test_the_build_passes_and_a_balance_that_is_off_fails_it(
     connection.execute("update core.shop_items_plan set mod_id = 2 where sku = 'SWORD_FIRE'")
     assert dbt.run("test", "--select", "shop_items_carry_compatible_mods").returncode == 1
     connection.execute("delete from core.shop_customers where customer_id = 1")
-    assert dbt.run("test", "--select", "shop_core_has_the_records_landed").returncode == 1
+    assert dbt.run("test", "--select", "test_name:has_the_records_landed,shop_customers").returncode == 1

@@ -3,8 +3,9 @@
     NULL, all columns in one pass over each; and for each flag the values that are none. With `array`,
     the fields are those of the array's elements.
 #}
-{% test json_casts_keep_values(model, raw_table, fields, array=none, flags=[]) %}
-    {{ config(fail_calc='coalesce(sum(lost_count), 0)') }}
+{% test json_casts_keep_values(model, fields, array=none, flags=[], raw_table=none) %}
+    {{ config(severity='warn', fail_calc='coalesce(sum(abs(lost_count)), 0)') }}
+    {% set raw_table = raw_table or source_of(model) %}
 
     with
 

@@ -1,9 +1,0 @@
-{# The combinations of `columns` that more than one row of the model has. #}
-{% test unique_together(model, columns) %}
-    select
-        {{ columns | join(', ') }},
-        count(*) as row_count
-    from {{ model }}
-    group by {{ columns | join(', ') }}
-    having count(*) > 1
-{% endtest %}
