@@ -15,6 +15,7 @@ import psycopg
 
 from loaders.bronze import BronzeRoot, bronze_root
 from loaders.connection import Address, connect
+from loaders.described_tables import create_described_tables
 from loaders.errors import LoaderError, ServerError, SettingError
 from loaders.ledger import Ledger
 from loaders.load import LoadOptions, LoadResult, TableLoader, TableReport
@@ -100,7 +101,8 @@ def load(
 
     Example: python -m loaders load people.persons --max-rejects 100
     """
-    sources = select_sources(read_sources(Path()), names)
+    declared = read_sources(Path())
+    sources = select_sources(declared, names)
     options = LoadOptions(workers=workers, batch_files=batch_files, max_rejects=max_rejects, full_refresh=full_refresh)
     run = _Run(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
     if watch_seconds is not None:
@@ -109,6 +111,9 @@ def load(
         run.watch(watch_seconds)
         return
     reports = run.once(dry_run=dry_run)
+    if not dry_run:
+        # dbt builds every staging view: those of other sources read raw tables that are empty.
+        create_described_tables(run.address, [source for source in declared if source not in sources])
     if json_path is not None:
         json_path.write_text(json.dumps([_as_data(report) for report in reports], indent=2) + "\n")
     if not any(report.found for report in reports):

@@ -8,9 +8,11 @@ from typing import Any, Literal, get_args
 import yaml
 
 from loaders.errors import SourceError
+from loaders.project_files import check_places, folders_set_aside
 
 FileFormat = Literal["csv", "jsonl"]
 DECLARATIONS = "models/staging/*/_*__sources.yml"
+LINEAGE = ("_load_id", "_file_id", "_record_number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,11 @@ class SourceTable:
 def read_sources(project: Path) -> list[SourceTable]:
     """Return every source table of the dbt project in `project` that declares bronze files."""
     found: list[SourceTable] = []
-    for path in sorted(project.glob(DECLARATIONS)):
+    aside, paths = folders_set_aside(project), sorted(project.glob(DECLARATIONS))
+    check_places(project, paths)
+    for path in paths:
+        if path.parent.name in aside:
+            continue
         try:
             document = yaml.safe_load(path.read_text())
         except yaml.YAMLError as error:
@@ -88,7 +94,7 @@ def _declared(document: dict[str, Any], path: Path) -> Iterator[SourceTable]:
                 schema=source.get("schema") or source["name"],
                 identifier=table.get("identifier") or table["name"],
                 bronze=_bronze(meta["bronze"], where),
-                columns=tuple(one["name"] for one in table.get("columns") or () if not one["name"].startswith("_")),
+                columns=tuple(one["name"] for one in table.get("columns") or () if one["name"] not in LINEAGE),
             )
 
 

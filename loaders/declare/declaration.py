@@ -15,7 +15,7 @@ MAX_NAME_LENGTH = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """A source table to be: `path` is its glob under the bronze root, `by` the columns that the first mart counts by."""
+    """A source table to be: `path` is its glob under the bronze root, `by` what the first mart counts by."""
 
     source: str
     table: str

@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
-from loaders.declare import texts
+from loaders.declare import model_texts as texts
 from loaders.declare.declaration import Declaration, folders
+from loaders.declare.source_text import source_text, table_text
 from loaders.errors import SourceError
 
 
@@ -35,7 +36,7 @@ def write_files(made: Declaration, project: Path) -> list[str]:
 
 
 def _new_sources(made: Declaration) -> str:
-    return texts.source_text(made) + texts.table_text(made, schema="staging", indent=6)
+    return source_text(made) + table_text(made, indent=6, has_freshness=True)
 
 
 def _widened(before: str, made: Declaration, path: Path) -> str:
@@ -56,12 +57,14 @@ def _widened(before: str, made: Declaration, path: Path) -> str:
             f"{path} declares {made.name} already, and nothing is overwritten. "
             f"Compare a file with it: `python -m loaders declare --update FILE --name {made.name}`."
         )
-    schema = _text(found[0], "schema") or made.source
+    has_freshness = any(
+        "loaded_at_query" in (one.get("config") or one) for one in document["sources"] if one["name"] == made.source
+    )
     # The list ends where the next thing begins: the table goes behind its last line that says something.
     head = before[: tables.end_mark.index].rstrip()
     end = before.find("\n", len(head)) + 1 or len(before)
     body = before[:end] if before[:end].endswith("\n") else before[:end] + "\n"
-    entry = texts.table_text(made, schema=schema, indent=tables.start_mark.column)
+    entry = table_text(made, indent=tables.start_mark.column, has_freshness=has_freshness)
     after = f"{body}\n{entry}{before[end:]}"
     if not _is_widened(document, yaml.safe_load(after), made):
         raise SourceError(f"{path} cannot be added to without disturbing it. Add the table by hand:\n\n{entry}")

@@ -1,6 +1,5 @@
 """The sample: a bronze file's records as text in a DuckDB table, and how the file is written."""
 
-import codecs
 import csv
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,25 +11,13 @@ import duckdb
 
 from loaders.blocks import BlockReader
 from loaders.bronze import BronzeFile, Folder
+from loaders.declare.plain_text import READ_BYTES, UTF8_SIGNATURE, as_utf8
 from loaders.errors import FileError
 from loaders.header import column_names, snake_case
 
 SAMPLE_ROWS = 1_000_000
 MEMORY_LIMIT = "512MiB"
-READ_BYTES = 1024**2
-# Of a compressed file; the encoding is told from as many bytes of any.
-COPIED_BYTES = 256 * 1024**2
-UTF8_SIGNATURE = b"\xef\xbb\xbf"
 DELIMITERS = (",", ";", "\t", "|")
-# What the first bytes say of files that are neither CSV nor NDJSON, and what to do about it.
-REFUSED = {
-    b"PAR1": "is Parquet, which the loader cannot land yet. Export it as CSV or NDJSON.",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook. Unpack it, or save it as CSV.",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook of the old format. Save it as CSV.",
-    b"\xff\xfe": "is in UTF-16. Convert it to UTF-8.",
-    b"\xfe\xff": "is in UTF-16. Convert it to UTF-8.",
-    b"[": "is a JSON array. Write one document a line: `jq -c '.[]'`.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +58,7 @@ def read_sample(path: Path, *, rows: int = SAMPLE_ROWS) -> Iterator[Sample]:
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"set temp_directory = {_literal(folder)}")
         connection.execute("set enable_progress_bar = false")
-        encoding, plain = _as_utf8(file, path, Path(folder))
+        encoding, plain = as_utf8(file, path, Path(folder))
         try:
             if _is_json(plain):
                 yield _read_json(connection, path, plain, rows)
@@ -80,45 +67,6 @@ def read_sample(path: Path, *, rows: int = SAMPLE_ROWS) -> Iterator[Sample]:
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise FileError(f"{path} cannot be read: {reason} Correct it, or export it again.") from error
-
-
-def _as_utf8(file: BronzeFile, path: Path, folder: Path) -> tuple[str, Path]:
-    """Return the file's encoding, and where its text is as UTF-8: itself, or a copy, uncompressed and converted."""
-    encoding = _encoding(file, path)
-    with closing(file.open()) as stream, path.open("rb") as stored:
-        is_plain = stream.read(16) == stored.read(16)
-    if is_plain and encoding == "utf-8":
-        return encoding, path
-    copy = folder / "plain"
-    with closing(file.open()) as stream, copy.open("wb") as target:
-        while (data := stream.read(READ_BYTES)) and target.tell() < COPIED_BYTES:
-            # The other encodings have one byte a character, so that a block can be converted alone.
-            target.write(data if encoding == "utf-8" else data.decode(encoding).encode())
-    return encoding, copy
-
-
-def _encoding(file: BronzeFile, path: Path) -> str:
-    """Return utf-8, or what is usual where a file is not: its name is PostgreSQL's and Python's."""
-    decoder, is_utf8, has_controls = codecs.getincrementaldecoder("utf-8")(), True, False
-    with closing(file.open()) as stream:
-        first = stream.read(READ_BYTES)
-        for magic, remedy in REFUSED.items():
-            if first.removeprefix(UTF8_SIGNATURE).lstrip().startswith(magic):
-                raise FileError(f"{path} {remedy}")
-        data, position = first, 0
-        while data and position < COPIED_BYTES:
-            position += len(data)
-            try:
-                decoder.decode(data)
-            except UnicodeDecodeError:
-                is_utf8 = False
-                decoder.reset()
-            # Bytes of Windows' letters and quotes, which Latin 1 leaves to control characters.
-            has_controls = has_controls or (not is_utf8 and any(byte in data for byte in range(0x80, 0xA0)))
-            data = stream.read(READ_BYTES)
-    if is_utf8:
-        return "utf-8"
-    return "windows-1252" if has_controls else "latin1"
 
 
 def _is_json(plain: Path) -> bool:
