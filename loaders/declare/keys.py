@@ -1,6 +1,6 @@
 """Keys: whether columns tell the records of a sample apart, and which ones do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,10 +11,13 @@ from loaders.header import snake_case
 
 # A column of amounts can be unique by chance, and names nothing.
 KEY_TYPES = ("integer", "bigint", "text", "uuid", "date", "timestamptz")
+INTEGERS = ("integer", "bigint")
 MAX_KEY_COLUMNS = 4
-# So many columns make 231 keys of one to three.
+# So many columns make 550 keys of two to four.
 MAX_CANDIDATES = 11
-KEY_NAMES = ("id", "key", "code", "number", "uuid", "sku")
+KEY_NAMES = {"id", "key", "code", "number", "uuid", "sku"}
+# Other integers are amounts more often than not: unique in a small file, and not in the next.
+COUNTED_NAMES = KEY_NAMES | {"year", "month", "day", "hour", "week", "quarter", "date", "time", "nr", "no"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +42,18 @@ def given_key(sample: Sample, names: Sequence[str]) -> Key:
 
 def proposed_key(sample: Sample, types: Sequence[ColumnType]) -> Key:
     """Return the first columns that no two records have alike and no record lacks; SettingError if there are none."""
-    candidates = [
-        one.column.name for one in types if not one.has_null and not one.failures and one.cast.data_type in KEY_TYPES
-    ]
-    counts = dict(zip(candidates, _distinct(sample, candidates), strict=True)) if candidates else {}
+    filled = [one for one in types if not one.has_null and not one.failures and one.cast.data_type in KEY_TYPES]
+    names = [one.column.name for one in filled]
+    counts = dict(zip(names, _distinct(sample, names), strict=True)) if names else {}
     # What never changes tells nothing apart; names of keys come first, then the file's order.
-    useful = [name for name in candidates if counts[name] > 1]
-    useful.sort(key=lambda name: not any(part in KEY_NAMES for part in name.split("_")))
+    useful = sorted(
+        (one for one in filled if counts[one.column.name] > 1), key=lambda one: not _is_named(one, KEY_NAMES)
+    )
+    likely = [one.column.name for one in useful if one.cast.data_type not in INTEGERS or _is_named(one, COUNTED_NAMES)]
     best: tuple[int, tuple[str, ...]] = (0, ())
-    for size in range(1, MAX_KEY_COLUMNS + 1):
-        for columns in combinations(useful[:MAX_CANDIDATES] if size > 1 else useful, size):
-            distinct = counts[columns[0]] if size == 1 else _distinct_together(sample, columns, counts)
+    for candidates in (likely, [*likely, *(one.column.name for one in useful if one.column.name not in likely)]):
+        for columns in _combined(candidates):
+            distinct = _distinct_together(sample, columns, counts)
             if sample.rows and distinct == sample.rows:
                 return Key(columns=columns, doubts=(_proposal(sample, columns),))
             best = max(best, (distinct, columns), key=lambda one: one[0])
@@ -59,6 +63,15 @@ def proposed_key(sample: Sample, types: Sequence[ColumnType]) -> Key:
         f"{sample.rows:,} records.{nearest} Say which columns tell two records apart: --key COLUMN[,COLUMN ...]; of "
         "records with the same key the last one counts. Nothing was written."
     )
+
+
+def _combined(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, MAX_KEY_COLUMNS + 1):
+        yield from combinations(names[:MAX_CANDIDATES] if size > 1 else names, size)
+
+
+def _is_named(one: ColumnType, words: Set[str]) -> bool:
+    return not words.isdisjoint(one.column.name.split("_"))
 
 
 def _proposal(sample: Sample, columns: Sequence[str]) -> str:
@@ -94,6 +107,8 @@ def _distinct(sample: Sample, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _distinct_together(sample: Sample, columns: Sequence[str], counts: dict[str, int]) -> int:
+    if len(columns) == 1:
+        return counts[columns[0]]
     possible = 1
     for column in columns:
         possible *= counts[column]
