@@ -1,4 +1,4 @@
-"""The command line: python -m loaders load | status | rejects | discard | db."""
+"""The command line: python -m loaders load | status | rejects | discard | declare | db."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ import psycopg
 
 from loaders.command_line import fail, one_line_errors
 from loaders.connection import Address, connect
+from loaders.described_tables import create_described_tables
 from loaders.errors import ServerError, SettingError
 from loaders.ledger import Ledger
 from loaders.ledger_reader import LedgerReader
@@ -78,7 +79,8 @@ def load(
 
     Example: python -m loaders load people.persons --max-rejects 100
     """
-    sources = select_sources(read_sources(Path()), names)
+    declared = read_sources(Path())
+    sources = select_sources(declared, names)
     options = LoadOptions(
         workers=workers,
         batch_files=batch_files,
@@ -93,6 +95,9 @@ def load(
         command.watch(watch_seconds)
         return
     reports = command.once(dry_run=dry_run)
+    if not dry_run:
+        # dbt builds every staging view: those of other sources read raw tables that are empty.
+        create_described_tables(command.address, [source for source in declared if source not in sources])
     if json_path is not None:
         json_path.write_text(json.dumps([as_data(report) for report in reports], indent=2) + "\n")
     if any(report.problems for report in reports):
@@ -184,6 +189,25 @@ def discard(load_id: int) -> None:
     if models:
         names = " ".join(model.split(".", 1)[-1] for model in models)
         click.echo(f"built from it: {', '.join(models)}; rebuild with `dbt run --full-refresh --select {names}`")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="SOURCE.TABLE", help="What to call it, such as nyc.flights.")
+@click.option("--key", metavar="COLUMN[,...]", default="", help="The columns that tell two records apart.")
+@click.option("--by", metavar="COLUMN[,...]", default="", help="Write a first mart that counts by these columns.")
+@click.option("--path", "pattern", metavar="GLOB", help="The files to land, under the bronze root; FILE by default.")
+@click.option("--update", is_flag=True, help="Write nothing: say how FILE differs from its source, exit 1 if it does.")
+@one_line_errors
+def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None, update: bool) -> None:
+    """Look into a file, and write its source and models.
+
+    Example: python -m loaders declare data/bronze/nyc/flights.csv --name nyc.flights --key year,month,day,flight
+    """
+    # Imported where it is used: a load pays for no DuckDB.
+    from loaders.declare.command import run
+
+    sys.exit(run(file, name=name, key=key, by=by, pattern=pattern, update=update))
 
 
 @main.group()

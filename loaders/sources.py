@@ -10,9 +10,11 @@ import yaml
 
 from loaders.copy_format import CopyFormat, FileKind
 from loaders.errors import SourceError
+from loaders.project_files import check_places, folders_set_aside
 from loaders.raw_table import RawTable
 
 DECLARATIONS = "models/staging/*/_*__sources.yml"
+LINEAGE = ("_load_id", "_file_id", "_record_number")
 CLOSEST_NAMES = 3
 
 
@@ -75,7 +77,11 @@ def read_sources(project: Path) -> list[SourceTable]:
     """Return every source table of the dbt project in `project` that declares bronze files."""
     found: list[SourceTable] = []
     problems: list[str] = []
-    for path in sorted(project.glob(DECLARATIONS)):
+    aside, paths = folders_set_aside(project), sorted(project.glob(DECLARATIONS))
+    check_places(project, paths)
+    for path in paths:
+        if path.parent.name in aside:
+            continue
         try:
             document = yaml.safe_load(path.read_text())
         except yaml.YAMLError as error:
@@ -120,7 +126,7 @@ def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iter
                 schema=source.get("schema") or source["name"],
                 identifier=table.get("identifier") or table["name"],
                 bronze=bronze,
-                columns=tuple(one["name"] for one in table.get("columns") or () if not one["name"].startswith("_")),
+                columns=tuple(one["name"] for one in table.get("columns") or () if one["name"] not in LINEAGE),
             )
 
 

@@ -14,6 +14,8 @@
     {%- set keys = [config.unique_key] if config.unique_key is string else config.unique_key -%}
     {%- set parent_key = config.meta.get('parent_key') -%}
     {%- set columns = keys if not parent_key or parent_key in keys else [parent_key] + keys -%}
+    {#- A declared source may name a key by a reserved word. -#}
+    {%- set keys, columns = quoted_list(keys).split(', '), quoted_list(columns).split(', ') -%}
     with
 
     landed_records as (

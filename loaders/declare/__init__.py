@@ -1,0 +1,1 @@
+"""`python -m loaders declare`: looks into a bronze file and writes the source and its models."""

@@ -1,0 +1,22 @@
+{#
+    Render text that is a date with its month's English name or the name's first letters
+    ('Jan 5 2012', 'January 5, 2012', '5-Jan-2012'), cast to date; NULL for any other text. As
+    timestamptz, a time follows and is read as UTC. A date with a name has one reading, whatever
+    the session's DateStyle.
+#}
+{% macro try_cast_named_month(expression, type) -%}
+    {{ adapter.dispatch('try_cast_named_month', 'ingot')(expression, type) }}
+{%- endmacro %}
+
+
+{% macro postgres__try_cast_named_month(expression, type) -%}
+    {%- set month -%}
+        (jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?|september|oct(ober)?|nov(ember)?|dec(ember)?)
+    {%- endset -%}
+    case
+        when
+            {{ expression }}
+            ~* '^({{ month }}[ -][0-9]{1,2}|[0-9]{1,2}[ -]{{ month }}),?[ -][0-9]{4}{{ time_pattern(type) }}$'
+            then {{ checked_utc(expression, type) }}
+    end
+{%- endmacro %}
