@@ -21,14 +21,13 @@ def differences(sample: Sample, source: SourceTable, project: Path) -> list[str]
     declared = _declared(source, project)
     by_field = {_meta(one).get("field", one["name"]): one for one in declared}
     found = []
-    if source.bronze.copy_format.kind == "csv" and sample.delimiter != source.bronze.copy_format.delimiter:
-        found.append(
-            f"delimiter: {sample.delimiter!r} in the file, {source.bronze.copy_format.delimiter!r} in the source"
-        )
+    copy_format = source.bronze.copy_format
+    if copy_format.kind == "csv" and sample.delimiter != copy_format.delimiter:
+        found.append(f"delimiter: {sample.delimiter!r} in the file, {copy_format.delimiter!r} in the source")
     types = {one.column.name: one for one in column_types(sample)}
     present = set()
     for column in sample.columns:
-        name = column.original if source.bronze.copy_format.kind == "jsonl" else column.name
+        name = column.original if copy_format.kind == "jsonl" else column.name
         entry = by_field.get(name) or by_field.get(column.name)
         if entry is None:
             cast = types[column.name].cast
