@@ -132,7 +132,9 @@ def address(server: LocalServer, server_version: int) -> Iterator[Address]:
     with connect(server.address) as connection:
         connection.execute(f"create database {name}")
         yield replace(server.address, database=name)
-        connection.execute(f"drop database {name} with (force)")
+    # As superuser: a session of the fixture `superuser` may still be ending.
+    with connect(server.superuser_address) as superuser:
+        superuser.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture

@@ -152,9 +152,9 @@ def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(server: LocalServer, server_version: int) -> Address:
     """The address of one database for all of the project's tests, emptied: with another, dbt would parse anew."""
     address = replace(server.address, database="project")
-    with connect(server.address) as connection:
-        connection.execute("drop database if exists project with (force)")
-        connection.execute("create database project")
+    with connect(server.superuser_address) as superuser:
+        superuser.execute("drop database if exists project with (force)")
+        superuser.execute("create database project owner ingot")
     return address
 
 
