@@ -57,7 +57,11 @@
                 -- For what follows under the locks: hooks.
                 set local lock_timeout = '1s';
                 exit;
-            exception when lock_not_available or deadlock_detected then
+            {#
+                The last two: another swap has just put its table in the place of one that a view
+                of this one reads ("could not open relation with OID ...").
+            #}
+            exception when lock_not_available or deadlock_detected or internal_error or undefined_table then
                 is_held := clock_timestamp() > give_up_at;
                 perform pg_sleep(pause_seconds);
                 pause_seconds := least(1.5 * pause_seconds, 1);
