@@ -93,7 +93,16 @@ class Scene:
         elif any(words in said for words in EXPECTED_FAILURES):
             self.counts[f"{actor}: failed as it should"] += 1
         else:
-            self.unexpected.append(f"{actor}: {said}")
+            self.unexpected.append(f"{actor}: {errors_of(said)}")
+
+
+def errors_of(said: str) -> str:
+    """Return the lines of what a command said that tell what went wrong, and those around them."""
+    lines = said.splitlines()
+    wrong = [at for at, line in enumerate(lines) if re.search(r"error|fail|exception", line, re.IGNORECASE)]
+    return "\n".join(
+        lines[at] for at in sorted({at + near for at in wrong for near in range(4)} & {*range(len(lines))})
+    )
 
 
 @pytest.fixture
@@ -173,7 +182,7 @@ def keep_loading(scene: Scene, pause: float, *arguments: str) -> None:
 def keep_building(scene: Scene, number: int, *options: str) -> None:
     """Run dbt again and again, in one process that parses once."""
     command = ["run", *options, "--select", *MODELS]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.project.dbt_loop", str(scene.folder / f"dbt-{number}"), *command],
         cwd=REPOSITORY,
         env=scene.environment | {"PYTHONWARNINGS": "ignore"},
@@ -181,15 +190,15 @@ def keep_building(scene: Scene, number: int, *options: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    threading.Thread(target=lambda: (scene.stop.wait(), process.stdin.close()), daemon=True).start()
-    for line in process.stdout:
-        if line.startswith("{"):
-            result = json.loads(line)
-            scene.judge(" ".join(["dbt run", *options]), result["said"], succeeded=result["success"])
-    process.wait()
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked = process.stdin
+        threading.Thread(target=lambda: (scene.stop.wait(), asked.close()), daemon=True).start()
+        for line in process.stdout:
+            if line.startswith("{"):
+                result = json.loads(line)
+                scene.judge(" ".join(["dbt run", *options]), result["said"], succeeded=result["success"])
 
 
 def keep_terminating(scene: Scene) -> None:
@@ -211,7 +220,7 @@ def keep_terminating(scene: Scene) -> None:
 
 
 def keep_reading(scene: Scene, query: str) -> None:
-    """Ask for a count that can only grow; one in four times in a transaction whose snapshot is older than the question."""
+    """Ask for a count that can only grow; one in four times by a snapshot that is older than the question."""
     dice = random.Random(query)
     seen = 0
     with connect(scene.address, application_name="reader") as connection:
