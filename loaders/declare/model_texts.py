@@ -47,15 +47,13 @@ def staging_yaml(made: Declaration) -> str:
 
 def core_sql(made: Declaration) -> str:
     """Return the core model: the latest version of each key, in the columns of the contract."""
-    key = f"'{made.key[0]}'" if len(made.key) == 1 else f"[{_quoted_list(made.key)}]"
-    return f"""{{{{
-    config(
-        unique_key={key},
-        indexes=[{{'columns': [{_identifiers(made.key)}], 'unique': true}}]
-    )
-}}}}
+    # dbt puts the columns of an index into its SQL as they are.
+    indexed = f"[{_identifiers(made.key)}]" if any(map(needs_quotes, made.key)) else "key"
+    return f"""{{% set key = [{_quoted_list(made.key)}] %}}
 
-{{{{ latest_versions('{made.source}', '{made.table}') }}}}
+{{{{ config(unique_key=key, indexes=[{{'columns': {indexed}, 'unique': true}}]) }}}}
+
+{{{{ latest_versions('{made.source}', '{made.table}', key) }}}}
 """
 
 

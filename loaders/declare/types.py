@@ -34,7 +34,7 @@ MIN_KEPT = 0.99
 MAX_FAILED_SPELLINGS = 5
 # Below this share, what the column nearly was is not worth a doubt.
 MIN_DOUBTED = 0.8
-FIRST_VALUES = 5000
+FIRST_TEXTS = 5000
 SHOWN_TEXTS = 3
 TIME_NAME = re.compile(r"(^|_)(at|time|ts|timestamp|epoch|date|datetime|created|updated|modified)(_|$)")
 BOOLEANS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
@@ -81,7 +81,12 @@ class _Column:
         return column._doubted(replace(trimmed, trim=True), "values have spaces around them; declared as trim: true")
 
     def type(self) -> ColumnType:
-        [count] = self._row(f"select count(v) from {self._values}")
+        # Each text once, with how often it occurs: to match a text takes longer than to group it.
+        self.sample.connection.execute(
+            "create or replace temp table texts as "
+            f"select v, count(*) as n from {self._values} where v is not null group by v"
+        )
+        [count] = self._row("select coalesce(sum(n), 0) from texts")
         text = ColumnType(column=self.column, cast=TEXT, has_null=count < self.sample.rows)
         if self.column.json_kinds & {"OBJECT", "ARRAY"}:
             return replace(text, cast=JSONB)
@@ -144,37 +149,36 @@ class _Column:
         failures = values - kept[cast]
         nulls = tuple(null for null, _ in null_texts)
         said = f"{failures:,} of {values:,} values are not {cast.noun} ({self._shown(cast, nulls)})"
-        [spellings] = self._row(f"select count(distinct v) from {self._values} where {self._lost(cast, nulls)}")
+        [spellings] = self._row(f"select count(*) from texts where {self._lost(cast, nulls)}")
         if self.is_key or kept[cast] < values * MIN_KEPT or spellings > MAX_FAILED_SPELLINGS or self._has_zeros(cast):
             return self._doubted(text, f"{said}; kept as text")
         found = replace(text, cast=cast, has_null=True, null_texts=nulls, failures=failures)
         return self._doubted(found, f"{said} and become NULL; declared as max_cast_failures: {failures}")
 
     def _promising(self) -> list[Cast]:
-        """Return the casts that keep half of the first values: to try all casts on all values takes seconds."""
+        """Return the casts that keep half of the first texts: to try all casts on all texts takes seconds."""
         casts = [*(EPOCHS if TIME_NAME.search(self.column.name) else ()), *CASTS]
-        first = f"(select v from {self._values} where v is not null limit {FIRST_VALUES})"
-        counts = self._row(f"select {self._counted([*casts, TEXT])} from {first}")
+        counts = self._row(f"select {self._counted([*casts, TEXT])} from (from texts limit {FIRST_TEXTS})")
         return [cast for cast, count in zip(casts, counts, strict=False) if count * 2 > counts[-1]]
 
     def _kept(self, casts: list[Cast]) -> dict[Cast, int]:
         if not casts:
             return {}
-        return dict(zip(casts, self._row(f"select {self._counted(casts)} from {self._values}"), strict=True))
+        return dict(zip(casts, self._row(f"select {self._counted(casts)} from texts"), strict=True))
 
     def _counted(self, casts: Sequence[Cast]) -> str:
         """Render how many values each cast keeps; a text that stands for no value is no value."""
-        nulls = "" if casts[-1] is TEXT and len(casts) == 1 else f"v not in ({_listed(NULL_TEXTS)}) and "
-        return ", ".join(f"count(*) filter (where {nulls}{cast.keeps})" for cast in casts)
+        nulls = _listed(NULL_TEXTS)
+        return ", ".join(f"coalesce(sum(n) filter (where v not in ({nulls}) and {cast.keeps}), 0)" for cast in casts)
 
     def _null_texts(self) -> list[tuple[str, int]]:
         return self.sample.connection.execute(
-            f"select v, count(*) from {self._values} where v in ({_listed(NULL_TEXTS)}) group by v order by 2 desc, 1"
+            f"select v, n from texts where v in ({_listed(NULL_TEXTS)}) order by n desc, v"
         ).fetchall()
 
     def _is_boolean(self) -> bool:
         """Tell whether both of a pair are there: a column of `no` alone may be Norway."""
-        found = self.sample.connection.execute(f"select distinct lower(v) from {self._values} where v is not null")
+        found = self.sample.connection.execute("select distinct lower(v) from texts")
         texts = {row[0] for row in found.fetchall()} - {null.lower() for null in NULL_TEXTS}
         return texts in BOOLEANS or texts < BOOLEANS[0]
 
@@ -186,16 +190,14 @@ class _Column:
         return not self._all(f"not ({self._lost(cast, ())} and regexp_matches(v, '^[-+]?0\\d'))")
 
     def _all(self, condition: str) -> bool:
-        [others] = self._row(
-            f"select count(*) from {self._values} where v not in ({_listed(NULL_TEXTS)}) and not ({condition})"
-        )
+        [others] = self._row(f"select count(*) from texts where v not in ({_listed(NULL_TEXTS)}) and not ({condition})")
         return bool(others == 0)
 
     def _shown(self, cast: Cast, nulls: Sequence[str] = ()) -> str:
         """Return some of the values that a cast loses, the most frequent first; of text, some values."""
         where = "v is not null" if cast is TEXT else self._lost(cast, nulls)
         found = self.sample.connection.execute(
-            f"select v from {self._values} where {where} group by v order by count(*) desc, v limit {SHOWN_TEXTS}"
+            f"select v from texts where {where} order by n desc, v limit {SHOWN_TEXTS}"
         ).fetchall()
         return ", ".join(repr(row[0][:40]) for row in found)
 

@@ -1,8 +1,9 @@
 {#
-    Render a core model: of each key (the model's `unique_key`) the latest version that the pending
-    loads hold, in the columns of the model's contract. The model's YAML is the only list of them.
+    Render a core model: of each key the latest version that the pending loads hold, in the columns
+    of the model's contract. The model's YAML is the only list of them; the key is an argument,
+    because a unit test does not know the config's `unique_key`.
 #}
-{% macro latest_versions(source_name, table_name) %}
+{% macro latest_versions(source_name, table_name, key) %}
     {% set staged = ref('stg_' ~ source_name ~ '__' ~ table_name) %}
     {% set pending = pending_loads(source_name, table_name) %}
     {% if not execute %}
@@ -12,13 +13,7 @@
         staged,
         staged ~ ' is not built yet: run `dbt build --select +' ~ model.name ~ '`, which builds it first.'
     ) %}
-    {% set keys = config.get('unique_key') %}
-    {% if not keys %}
-        {{ exceptions.raise_compiler_error(
-            'latest_versions needs a key: set `unique_key` in the config of ' ~ this ~ '.'
-        ) }}
-    {% endif %}
-    {% set keys = [keys] if keys is string else keys | list %}
+    {% set keys = [key] if key is string else key | list %}
     {% set columns = contract_columns(staged) %}
 
     {% set body -%}
