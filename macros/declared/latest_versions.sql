@@ -60,7 +60,9 @@ from latest_versions
 {% macro contract_columns(staged) %}
     {% if model.resource_type == 'unit_test' %}
         {% set built = load_relation(api.Relation.create(
-            database=staged.database, schema=staged.schema, identifier=staged.identifier
+            database=target.database,
+            schema=generate_schema_name('staging', none),
+            identifier=staged.identifier | replace('__dbt__cte__', '')
         )) %}
         {% set names = adapter.get_columns_in_relation(built) | map(attribute='name') %}
     {% else %}
