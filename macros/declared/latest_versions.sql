@@ -15,6 +15,7 @@
     ) %}
     {% set keys = [key] if key is string else key | list %}
     {% set columns = contract_columns(staged) %}
+    {% do check_has_columns(staged, columns) %}
 
     {% set body -%}
 with
@@ -76,4 +77,19 @@ from latest_versions
     {% endif %}
     {% set own = lineage_columns() + ['_inserted_at', '_updated_at'] %}
     {{ return(names | reject('in', own) | list) }}
+{% endmacro %}
+
+
+{# Stop a model that is about to be built with columns that its staging view lacks, with the remedy. #}
+{% macro check_has_columns(staged, columns) %}
+    {% if flags.WHICH in ('run', 'build') and model.resource_type == 'model' %}
+        {% set present = adapter.get_columns_in_relation(load_relation(staged)) | map(attribute='name') | list %}
+        {% set missing = columns | reject('in', present) | join(', ') %}
+        {% if missing %}
+            {{ exceptions.raise_compiler_error(
+                'The contract of ' ~ model.name ~ ' lists ' ~ missing ~ ', which ' ~ staged ~ ' lacks: list it in the '
+                ~ 'columns of the sources YAML, too, then run `dbt build --full-refresh --select +' ~ model.name ~ '`.'
+            ) }}
+        {% endif %}
+    {% endif %}
 {% endmacro %}

@@ -185,6 +185,12 @@ def test_a_first_build_that_cannot_work_says_what_to_do(own: OwnProject, connect
 
     contract = own.text("models/core/nyc_later.yml")
     kept = contract.read_text()
+    contract.write_text(kept.replace("- name: v\n", "- name: gate\n"))
+    said = own.dbt.run("build", "--select", "+nyc_later").stdout
+    assert "The contract of nyc_later lists gate" in said
+    assert "run `dbt build --full-refresh --select +nyc_later`" in said
+    contract.write_text("models:\n  - name: nyc_later\n    config: {contract: {enforced: false}}\n")
+    assert "list its columns" in own.dbt.run("build", "--select", "+nyc_later").stdout
     contract.write_text("models:\n  - name: nyc_later\n    description: One row per id.\n")
     # dbt's own words, which docs/adding-a-source.md explains: no macro is asked before.
     assert "Constraints must be defined" in own.dbt.run("build", "--select", "+nyc_later").stdout
