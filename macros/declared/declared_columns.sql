@@ -13,7 +13,7 @@
             ~ 'the columns by overrides: {macros: {declared_columns: [{name: ..., cast: ...}]}}.'
         ) }}
     {% endif %}
-    {% set table = raw_table_of(source_name, table_name) %}
+    {% set table = declared_table(source_name, table_name) %}
     {% set is_json = (table.config.meta or table.meta).bronze.format == 'jsonl' %}
     {% set columns = [] %}
     {% for column in table.columns.values() if column.name not in lineage_columns() %}
@@ -36,6 +36,18 @@
         }) %}
     {% endfor %}
     {{ return(columns) }}
+{% endmacro %}
+
+
+{# Return a source's table as the graph has it. #}
+{% macro declared_table(source_name, table_name) %}
+    {% set tables = graph.sources.values() | selectattr('source_name', 'equalto', source_name) %}
+    {% for table in tables if table.name == table_name %}
+        {{ return(table) }}
+    {% endfor %}
+    {{ exceptions.raise_compiler_error(
+        "There is no source '" ~ source_name ~ '.' ~ table_name ~ "': name one that a _sources.yml declares."
+    ) }}
 {% endmacro %}
 
 
