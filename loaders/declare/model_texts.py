@@ -11,7 +11,7 @@ MAX_TEST_NAME_LENGTH = 63
 
 
 def staging_sql(made: Declaration) -> str:
-    """Return the staging model: two CTEs, with the casts that the source's columns declare."""
+    """Return the staging model: the casts that the source's columns declare, and the order of its files."""
     source = f"source('{made.source}', '{made.table}')"
     return f"""with
 
@@ -21,10 +21,15 @@ source as (
     where {{{{ complete_loads_only({source}) }}}}
 ),
 
+files as (
+    {{{{ file_versions({source}) }}}}
+),
+
 renamed as (
     select
         {{{{ staging_columns('{made.source}', '{made.table}') }}}}
     from source
+    inner join files on source._file_id = files._file_id
 )
 
 select * from renamed

@@ -31,7 +31,7 @@ latest_versions as (
         _load_id
     from records
     where {% for key in keys %}{{ adapter.quote(key) }} is not null{{ ' and ' if not loop.last }}{% endfor %}
-    order by {{ quoted_list(keys) }}, {{ version_order() }}
+    order by {{ quoted_list(keys) }}, _version desc
 )
 
 select
@@ -43,15 +43,6 @@ from latest_versions
     {%- endset %}
     {{ return(body) }}
 {% endmacro %}
-
-
-{#
-    Render the order of a record's versions, the latest first: by load, then by file, then by
-    position, which declared sources land (`record_number: true`). The one place that says so.
-#}
-{% macro version_order() -%}
-    _load_id desc, _file_id desc, _record_number desc
-{%- endmacro %}
 
 
 {#
@@ -75,7 +66,7 @@ from latest_versions
             ) }}
         {% endif %}
     {% endif %}
-    {% set own = lineage_columns() + ['_inserted_at', '_updated_at'] %}
+    {% set own = lineage_columns() + ['_run_id', '_first_load_id', '_version', '_inserted_at', '_updated_at'] %}
     {{ return(names | reject('in', own) | list) }}
 {% endmacro %}
 

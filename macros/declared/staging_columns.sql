@@ -1,6 +1,6 @@
 {#
-    Render the columns of a staging model: the source's, each by the cast that the source's YAML
-    declares, then lineage.
+    Render the columns of a staging model, out of its CTEs `source` and `files`: the source's, each
+    by the cast that the source's YAML declares, then lineage and the version of the record.
 #}
 {% macro staging_columns(source_name, table_name) %}
     {% set raw_table = source(source_name, table_name) %}
@@ -17,7 +17,13 @@
         {% set name = adapter.quote(column.name) %}
         {% do rendered.append(column.cast if column.cast == name else column.cast ~ ' as ' ~ name) %}
     {% endfor %}
-    {{ return((rendered + lineage_columns()) | join(',\n        ')) }}
+    {% for name in lineage_columns() %}
+        {% do rendered.append('source.' ~ name) %}
+    {% endfor %}
+    {% do rendered.append('files._run_id') %}
+    {% do rendered.append('files._first_load_id') %}
+    {% do rendered.append(record_version('files', 'source') ~ ' as _version') %}
+    {{ return(rendered | join(',\n        ')) }}
 {% endmacro %}
 
 

@@ -229,33 +229,33 @@ def test_the_samples_can_be_set_aside(own: OwnProject) -> None:
 
 UNIT_TESTS = """
 unit_tests:
-  - name: the_later_load_wins
-    description: The load decides, then the file, then the position.
+  - name: the_latest_version_wins
+    description: The version decides, whatever the load.
     model: nyc_rows
     overrides:
       macros: {is_incremental: false, pending_loads: "true"}
     given:
       - input: ref('stg_nyc__rows')
         rows:
-          - {id: 1, v: earlier, _load_id: 1, _file_id: 9, _record_number: 9}
-          - {id: 1, v: later, _load_id: 2, _file_id: 1, _record_number: 1}
-          - {id: 2, v: above, _load_id: 1, _file_id: 1, _record_number: 1}
-          - {id: 2, v: below, _load_id: 1, _file_id: 1, _record_number: 2}
+          - {id: 1, v: earlier, _load_id: 2, _version: 1}
+          - {id: 1, v: later, _load_id: 1, _version: 2}
+          - {id: 2, v: only, _load_id: 1, _version: 3}
     expect:
       rows:
         - {id: 1, v: later}
-        - {id: 2, v: below}
+        - {id: 2, v: only}
   - name: casts_are_declared
     description: A unit test knows no source, so it is told the columns.
     model: stg_nyc__rows
     overrides:
       macros:
         complete_loads_only: "true"
+        file_versions: "select 1 as _file_id, '' as _run_id, 1 as _first_load_id, 1 as _file_rank"
         declared_columns: [{name: id, cast: "id::integer"}, {name: v, cast: v}]
     given:
       - input: source('nyc', 'rows')
         rows:
-          - {id: "7", v: a}
+          - {id: "7", v: a, _file_id: 1}
     expect:
       rows:
         - {id: 7, v: a}
