@@ -14,7 +14,10 @@
         ) }}
     {% endif %}
     {% set table = declared_table(source_name, table_name) %}
-    {% set is_json = (table.config.meta or table.meta).bronze.format == 'jsonl' %}
+    {% set bronze = (table.config.meta or table.meta).bronze %}
+    {% set is_json = bronze.format == 'jsonl' %}
+    {# The first of a list is COPY's own. #}
+    {% set null_texts = bronze.null_text[1:] if bronze.null_text and bronze.null_text is not string else [] %}
     {% set columns = [] %}
     {% for column in table.columns.values() if column.name not in lineage_columns() %}
         {% set meta = column.config.meta or column.meta %}
@@ -26,7 +29,7 @@
             {% set raw = adapter.quote(column.name) %}
         {% endif %}
         {% set raw = 'btrim(' ~ raw ~ ')' if meta.trim else raw %}
-        {% set value = value_of(raw, meta.null_text, is_document=is_json and type in ('json', 'jsonb')) %}
+        {% set value = value_of(raw, as_list(meta.null_text) + null_texts, is_document=is_json and type in ('json', 'jsonb')) %}
         {% do columns.append({
             'name': column.name,
             'type': type,
@@ -56,11 +59,15 @@
 {% endmacro %}
 
 
+{% macro as_list(value) %}
+    {{ return([value] if value is string else (value or [])) }}
+{% endmacro %}
+
+
 {# Render a raw value, NULL where it is empty or one of the texts that stand for no value. #}
-{% macro value_of(raw, null_text=none, is_document=false) %}
-    {% set texts = [null_text] if null_text is string else (null_text or []) %}
+{% macro value_of(raw, null_texts, is_document=false) %}
     {% set value = namespace(sql=raw) %}
-    {% for text in texts + ([] if is_document else ['']) %}
+    {% for text in null_texts + ([] if is_document else ['']) %}
         {% set value.sql = 'nullif(' ~ value.sql ~ ", '" ~ text | replace("'", "''") ~ "')" %}
     {% endfor %}
     {% if is_document %}
