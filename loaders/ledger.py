@@ -42,6 +42,15 @@ class KnownFile:
     is_landed: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A started load: its id, the segment that its rows go into, its files."""
+
+    load_id: int
+    segment: RawTable
+    files: list[LandingFile]
+
+
 class Ledger:
     """The ledger of one raw table, over one autocommit connection."""
 
@@ -65,16 +74,16 @@ class Ledger:
             for i, p, b, m, d, h, is_landed in rows
         ]
 
-    def claim(self, files: Sequence[LandingFile], *, full_refresh: bool) -> tuple[int, list[LandingFile]] | None:
-        """Commit a started load of those of the files that nobody else has claimed, and lock it.
+    def claim(self, files: Sequence[LandingFile], *, full_refresh: bool) -> Claim | None:
+        """Commit a started load of those of the files that nobody else has claimed, and lock it; None if all were.
 
-        Return the load's id and its files, which get their ids in their order, None if all were claimed; LookupError if
-        other loaders have used the segment up.
+        Files get their ids in their order. LookupError if other loaders have used the segment up.
         """
         with self._connection.transaction():
-            load_id = take_load_id(self._connection, self._table)
-            if load_id is None:
+            taken = take_load_id(self._connection, self._table)
+            if taken is None:
                 raise LookupError(self._table)
+            load_id, segment = taken
             self._connection.execute(
                 "insert into ops.loads (load_id, table_schema, table_name, full_refresh, files, bytes, loader) "
                 "values (%s, %s, %s, %s, 0, 0, %s)",
@@ -92,7 +101,7 @@ class Ledger:
             )
             # Before the commit that shows the load: nobody may find it started and unlocked.
             lock_load(self._connection, load_id)
-            return load_id, claimed
+            return Claim(load_id=load_id, segment=segment, files=claimed)
         return None
 
     def _insert_files(self, load_id: int, files: Sequence[LandingFile], *, refreshing: bool) -> dict[str, int]:

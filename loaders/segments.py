@@ -56,8 +56,11 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
     )
 
 
-def take_load_id(connection: psycopg.Connection, table: RawTable) -> int | None:
-    """Take the next load id of the table's newest segment, in the caller's transaction; None if it has no room."""
+def take_load_id(connection: psycopg.Connection, table: RawTable) -> tuple[int, RawTable] | None:
+    """Take the next load id of the table's newest segment, in the caller's transaction, and that segment.
+
+    None if the segment has no room.
+    """
     row = connection.execute(
         """
         update ops.segments set next_load_id = next_load_id + 1
@@ -67,11 +70,11 @@ def take_load_id(connection: psycopg.Connection, table: RawTable) -> int | None:
                 from ops.segments
                 where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
             )
-        returning next_load_id - 1
+        returning next_load_id - 1, relation_name
         """,
         {"schema": table.schema, "name": table.name},
     ).fetchone()
-    return None if row is None else int(row[0])
+    return None if row is None else (row[0], RawTable(schema=table.schema, name=row[1]))
 
 
 def retire_segments(

@@ -13,7 +13,7 @@ from loaders.discovery import FailedFiles, new_files
 from loaders.errors import FileError, LoadError
 from loaders.landing import Landing
 from loaders.landing_file import LandingFile
-from loaders.ledger import Ledger
+from loaders.ledger import Claim, Ledger
 from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import change_tables, exclusive_ddl, unlock_load
 from loaders.progress import Progress
@@ -58,10 +58,10 @@ class TableRun:
             claim = self._claim(batch, full_refresh=False, is_first=False)
             if claim is None:
                 continue
-            load_id, files = claim
+            load_id, files = claim.load_id, claim.files
             started = time.perf_counter()
             try:
-                self._copy(load_id, files)
+                self._copy(claim)
                 self._ledger.complete(load_id, files)
             except BaseException as error:
                 self._undo([load_id], str(error) or type(error).__name__, full_refresh=False)
@@ -86,13 +86,12 @@ class TableRun:
                 started = time.perf_counter()
                 claim = self._claim(batch, full_refresh=True, is_first=not load_ids)
                 if claim is not None:
-                    load_id, files = claim
-                    load_ids.append(load_id)
-                    self._copy(load_id, files)
-                    self._add_problems(files)
-                    results.append(self._result(load_id, files, started))
+                    load_ids.append(claim.load_id)
+                    self._copy(claim)
+                    self._add_problems(claim.files)
+                    results.append(self._result(claim.load_id, claim.files, started))
                     with self._connection.transaction():
-                        self._ledger.count(load_id, files)
+                        self._ledger.count(claim.load_id, claim.files)
                 if self._report.problems:
                     break
             if self._report.problems or not load_ids:
@@ -196,11 +195,9 @@ class TableRun:
             for file in files:
                 file.fail(FileError(f"{file.path}: its columns cannot be those of {self._table}: {said}. Rename them."))
 
-    def _claim(
-        self, files: list[LandingFile], *, full_refresh: bool, is_first: bool
-    ) -> tuple[int, list[LandingFile]] | None:
+    def _claim(self, files: list[LandingFile], *, full_refresh: bool, is_first: bool) -> Claim | None:
         """Claim the files for a load, in a segment with room; None if other loaders have claimed all of them."""
-        claim: tuple[int, list[LandingFile]] | None = None
+        claim: Claim | None = None
         is_new = full_refresh and is_first
         while files:
             with exclusive_ddl(self._connection):
@@ -210,24 +207,25 @@ class TableRun:
                 break
             except LookupError:  # other loaders have filled it in between
                 is_new = False
-        self._report.skipped += len(files) - (len(claim[1]) if claim else 0)
+        self._report.skipped += len(files) - (len(claim.files) if claim else 0)
         return claim
 
-    def _copy(self, load_id: int, files: list[LandingFile]) -> None:
+    def _copy(self, claim: Claim) -> None:
         """Copy the files of a load; those that fail have an error then."""
+        # Into the segment itself: through the raw table it takes 1.02 of the server's time.
         statements = {
-            names: self._format.copy_statement(self._table, names).as_bytes(self._connection)
-            for names in {tuple(file.columns) for file in files}
+            names: self._format.copy_statement(claim.segment, names).as_bytes(self._connection)
+            for names in {tuple(file.columns) for file in claim.files}
         }
-        for file in files:
+        for file in claim.files:
             file.statement = statements[tuple(file.columns)]
-            file.lineage = self._format.lineage(load_id, file.file_id)
-        self._progress.begin(self._source.name, sum(file.file.bytes for file in files))
+            file.lineage = self._format.lineage(claim.load_id, file.file_id)
+        self._progress.begin(self._source.name, sum(file.file.bytes for file in claim.files))
         Landing(
             address=self._address,
             table=self._table,
-            load_id=load_id,
-            files=files,
+            load_id=claim.load_id,
+            files=claim.files,
             workers=self._options.workers,
             max_rejects=self._options.max_rejects,
             progress=self._progress,
