@@ -98,7 +98,7 @@ class TableRun:
         new = list(new_files(self._source, delivery, list(landed.values()), self._failed, self._report))
         if not new and landed.keys() <= {file.path for file in delivery}:
             return not self._report.problems
-        self._report.begin_attempt()
+        self._report.skipped = 0
         if not self.refresh(delivery, on_load):
             return False
         self._report.replaced += len(landed)
