@@ -24,7 +24,7 @@
     {% set source_table = raw_table_of(source_name, table_name) %}
     {% set raw_table = source_table.schema ~ '.' ~ source_table.identifier %}
     {% if raw_table not in loads_read() %}
-        {% do hold_model() %}
+        {% do lock_model() %}
         {% set is_increment = is_incremental() %}
         {% set must_compare = is_increment and has_replacing_loads(source_table) %}
         {% set list = {

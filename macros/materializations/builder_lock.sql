@@ -8,7 +8,7 @@
     snapshot, for which the first one's swap would wait. A batch of a microbatch model is one of
     many builders, and may not wait for another.
 #}
-{% macro hold_model() %}
+{% macro lock_model() %}
     {% if is_building() and not model.batch %}
         {% do wait_for_model('1229866756, ' ~ name_hash(this)) %}
         {% do current_relation(this) %}

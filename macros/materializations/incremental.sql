@@ -1,6 +1,6 @@
 {# dbt's materialization with one builder and another full refresh; an increment is dbt's own. #}
 {% materialization incremental, adapter='postgres' %}
-    {% do hold_model() %}
+    {% do lock_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if existing is not none and existing.is_table and must_compare() and not should_full_refresh() %}
         {{ return(full_refresh(existing, mode='difference')) }}

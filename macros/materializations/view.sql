@@ -4,7 +4,7 @@
     while others queue behind it, and drops what depends on the old one.
 #}
 {% materialization view, adapter='postgres' %}
-    {% do hold_model() %}
+    {% do lock_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if not is_building() or existing is none or not existing.is_view or not is_view_of(existing, sql) %}
         {% do current_relation(make_intermediate_relation(this)) %}
