@@ -7,7 +7,7 @@
     may not own it. Another body needs another name.
 #}
 {% macro create_try_cast() %}
-    {% if execute and target.type == 'postgres' and not has_input_check() and not has_try_cast() %}
+    {% if execute and target.type == 'postgres' and not ingot.has_input_check() and not ingot.has_try_cast() %}
         create or replace function ops.try_cast(value text, result anyelement)
         returns anyelement language plpgsql stable as $$
         begin

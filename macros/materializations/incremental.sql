@@ -1,9 +1,9 @@
 {# dbt's materialization with one builder and another full refresh; an increment is dbt's own. #}
 {% materialization incremental, adapter='postgres' %}
-    {% do hold_model() %}
+    {% do ingot.hold_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if existing is not none and (not existing.is_table or not should_full_refresh()) %}
         {{ return(dbt.materialization_incremental_default()) }}
     {% endif %}
-    {{ return(full_refresh(existing)) }}
+    {{ return(ingot.full_refresh(existing)) }}
 {% endmaterialization %}
