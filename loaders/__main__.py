@@ -54,6 +54,10 @@ def main() -> None:
     "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
     help="Retry temporary errors (a restart, a failover) for this long.",
 )  # fmt: skip
+@click.option(
+    "--remove-missing", is_flag=True,
+    help="Where a source delivers partitions, remove the rows of files that bronze no longer has.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
 @click.option(
@@ -71,6 +75,7 @@ def load(
     batch_files: int,
     max_rejects: int,
     retry_seconds: float,
+    remove_missing: bool,
     dry_run: bool,
     json_path: Path | None,
     watch_seconds: float | None,
@@ -86,6 +91,7 @@ def load(
         batch_files=batch_files,
         max_rejects=max_rejects,
         full_refresh=full_refresh,
+        remove_missing=remove_missing,
         retry_seconds=retry_seconds,
     )
     command = LoadCommand(sources, bronze_root(), Address.from_environment(), options, named=bool(names))

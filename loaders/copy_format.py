@@ -100,8 +100,11 @@ class CopyFormat:
                 yield f"{name} is {text!r}: a digit would cut the load ids before each record. Use another byte."
             if text and name != "escape" and text in self.null_text:
                 yield f"null_text is {self.null_text!r}, which holds the {name}. Use a text without it."
-        for name in ("quote", "escape", "comment"):
-            if self.delimiter and getattr(self, name) == self.delimiter and (self.quote or name == "comment"):
+        others = {"quote": self.quote, "comment": self.comment} | (
+            {} if self.escape == self.quote else {"escape": self.escape}
+        )
+        for name, text in others.items():
+            if text and text == self.delimiter:
                 yield f"delimiter and {name} are both {self.delimiter!r}. Use two bytes."
         if any(end in self.null_text for end in "\r\n\0"):
             yield f"null_text is {self.null_text!r}, which holds a line end or NUL. Use a text without it."

@@ -80,15 +80,7 @@ class Ledger:
         Files get their ids in their order. LookupError if other loaders have used the segment up.
         """
         with self._connection.transaction():
-            taken = take_load_id(self._connection, self._table)
-            if taken is None:
-                raise LookupError(self._table)
-            load_id, segment = taken
-            self._connection.execute(
-                "insert into ops.loads (load_id, table_schema, table_name, full_refresh, files, bytes, loader) "
-                "values (%s, %s, %s, %s, 0, 0, %s)",
-                [load_id, self._table.schema, self._table.name, full_refresh, f"{socket.gethostname()}:{os.getpid()}"],
-            )
+            load_id, segment = self._begin_load(full_refresh=full_refresh)
             file_ids = self._insert_files(load_id, files, refreshing=full_refresh)
             if not file_ids:
                 raise psycopg.Rollback
@@ -103,6 +95,17 @@ class Ledger:
             lock_load(self._connection, load_id)
             return Claim(load_id=load_id, segment=segment, files=claimed)
         return None
+
+    def _begin_load(self, *, full_refresh: bool) -> tuple[int, RawTable]:
+        taken = take_load_id(self._connection, self._table)
+        if taken is None:
+            raise LookupError(self._table)
+        self._connection.execute(
+            "insert into ops.loads (load_id, table_schema, table_name, full_refresh, files, bytes, loader) "
+            "values (%s, %s, %s, %s, 0, 0, %s)",
+            [taken[0], self._table.schema, self._table.name, full_refresh, f"{socket.gethostname()}:{os.getpid()}"],
+        )
+        return taken
 
     def _insert_files(self, load_id: int, files: Sequence[LandingFile], *, refreshing: bool) -> dict[str, int]:
         """Insert the files that nobody else holds; return their ids by path.
@@ -160,13 +163,15 @@ class Ledger:
         )
         return dict(rows.fetchall())
 
-    def complete(self, load_id: int, files: Sequence[LandingFile]) -> None:
+    def complete(self, load_id: int, files: Sequence[LandingFile], *, replaces: bool = False) -> int:
         """Make a load complete, in a transaction of its own; the files that failed are released, their rows deleted.
 
-        Where all have failed, so has the load. The commit is synchronous, so that it also makes the workers'
+        Where all have failed, so has the load. If it `replaces`, what earlier loads hold of the files' paths goes with
+        the same commit; return of how many files. The commit is synchronous, so that it also makes the workers'
         asynchronous commits before it durable.
         """
         failed = [file for file in files if file.error is not None]
+        replaced = 0
         with self._connection.transaction():
             started = self._connection.execute(
                 "select from ops.loads where load_id = %s and status = 'started' for update", [load_id]
@@ -184,7 +189,59 @@ class Ledger:
                 self._delete_rows([load_id], WORTH_DROPPING_BYTES)
                 self._end([load_id], "failed", " ".join(str(files[0].error).split()))
             self._release(failed)
+            if replaces:
+                replaced = self._take_away(load_id, [file.path for file in files])
         unlock_load(self._connection, load_id)
+        return replaced
+
+    def remove_files(self, paths: Sequence[str]) -> int:
+        """Take the rows of paths away, by a complete load of no files; return how many files there were."""
+        with self._connection.transaction():
+            load_id, _ = self._begin_load(full_refresh=False)
+            self._connection.execute(
+                "update ops.loads set status = 'complete', finished_at = clock_timestamp(), records = 0, rejected = 0 "
+                "where load_id = %s",
+                [load_id],
+            )
+            removed = self._take_away(load_id, paths)
+            if not removed:
+                raise psycopg.Rollback
+        return removed
+
+    def _take_away(self, load_id: int, paths: Sequence[str]) -> int:
+        """Delete what other loads hold of the paths, and release these files; return how many they were."""
+        rows = self._connection.execute(
+            """
+            select file_id, load_id from ops.files
+            where table_schema = %s and table_name = %s and path = any(%s) and load_id <> %s
+                and released_at is null and records is not null and not refreshing
+            """,
+            [self._table.schema, self._table.name, list(paths), load_id],
+        ).fetchall()
+        if rows:
+            file_ids, load_ids = [row[0] for row in rows], sorted({row[1] for row in rows})
+            self._connection.execute(
+                sql.SQL("delete from {} where _load_id = any(%s) and _file_id = any(%s)").format(
+                    self._table.identifier
+                ),
+                [load_ids, file_ids],
+            )
+            # Last, because a dbt builder waits for it.
+            lock_rows(self._connection, self._table)
+            self._connection.execute("update ops.files set released_at = now() where file_id = any(%s)", [file_ids])
+            self._connection.execute(
+                """
+                update ops.loads set records = (
+                    select coalesce(sum(files.records), 0)
+                    from ops.files
+                    where files.load_id = loads.load_id and released_at is null
+                )
+                where load_id = any(%s)
+                """,
+                [load_ids],
+            )
+            self._connection.execute("update ops.loads set replaces = true where load_id = %s", [load_id])
+        return len(rows)
 
     def count(self, load_id: int, files: Sequence[LandingFile]) -> None:
         """Keep what was landed and rejected of the files that did not fail."""
@@ -242,9 +299,9 @@ class Ledger:
             ).fetchall()
             self._end([load_id for (load_id,) in old], "discarded", "full refresh")
             done = self._connection.execute(
-                "update ops.loads set status = 'complete', finished_at = clock_timestamp() "
+                "update ops.loads set status = 'complete', finished_at = clock_timestamp(), replaces = %s "
                 "where load_id = any(%s) and status = 'started'",
-                [load_ids],
+                [bool(old), load_ids],
             )
             if done.rowcount != len(load_ids):
                 raise LoadError(f"{self._table}: the full refresh was undone by another loader. Try again.")

@@ -40,6 +40,7 @@ create table if not exists ops.loads (
     table_name text not null,
     status text not null default 'started' check (status in ('started', 'complete', 'failed', 'discarded')),
     full_refresh boolean not null default false,
+    replaces boolean not null default false,
     started_at timestamptz not null default now(),
     finished_at timestamptz,
     files integer not null,
@@ -53,6 +54,8 @@ create table if not exists ops.loads (
 );
 comment on table ops.loads is
 'One row per load: one batch of files into one raw table. Those of a full refresh become complete together.';
+comment on column ops.loads.replaces is
+'Whether it took rows of earlier loads away: a model that applies it has to compare all of its rows.';
 comment on column ops.loads.columns_missing is 'Columns of the raw table that some of its files lack: NULL there.';
 -- Every query of a staging view asks for the loads that are not complete: few.
 create index if not exists loads_not_complete on ops.loads (table_schema, table_name, load_id) where status <> 'complete';

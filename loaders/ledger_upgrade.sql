@@ -25,7 +25,10 @@ alter table ops.loads
 alter load_id drop identity,
 drop epoch,
 add table_schema text,
-add full_refresh boolean not null default false;
+add full_refresh boolean not null default false,
+add replaces boolean not null default false,
+add columns_added text[],
+add columns_missing text[];
 drop index ops.loads_not_complete;
 
 alter table ops.files
@@ -33,6 +36,7 @@ add table_schema text,
 add first_load_id integer,
 add replaced_file_id integer,
 add refreshing boolean not null default false,
+add rewritten bigint,
 add error text;
 drop index ops.files_claimed;
 -- By the load, because that is the order that core was built in. What failed has landed nothing.

@@ -7,6 +7,7 @@ import psycopg
 
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
+from loaders.deliveries import newest_delivery
 from loaders.discovery import FailedFiles, new_files
 from loaders.errors import LoadError
 from loaders.ledger import Ledger
@@ -82,7 +83,7 @@ class TableLoader:
         with connect(self._address) as connection:
             create_ledger(connection)
             try:
-                with lock_table(connection, self.source.raw_table, alone=self._must_refresh):
+                with lock_table(connection, self.source.raw_table, alone=self._replaces_all):
                     self._run_locked(connection, listed, report, on_load)
             except LoadError as error:
                 report.problems.append(error)
@@ -110,8 +111,16 @@ class TableLoader:
         )
         # Described columns are there before the first file, so that a staging view can be built.
         run.create_table({name: name for name in self.source.columns})
-        if not self._must_refresh:
+        bronze = self.source.bronze
+        if bronze.delivers == "full" and (listed or not self._must_refresh):
+            delivery = newest_delivery(self._root, listed, has_manifest=bronze.has_manifest)
+            is_landed = run.land_newest(delivery, on_load)
+            self._must_refresh = self._must_refresh and not is_landed
+            report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
+        elif not self._must_refresh:
             run.land_new(listed, on_load)
+            if self._options.remove_missing and bronze.delivers == "partitions":
+                run.remove_missing(listed)
         elif listed:
             self._must_refresh = not run.refresh(listed, on_load)
             report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
@@ -120,6 +129,10 @@ class TableLoader:
                 f"{self.source.name}: no file matches {self._root}/{self.source.bronze.path}, so the full refresh has "
                 "changed nothing. Set BRONZE_ROOT, or discard the loads."
             )
+
+    @property
+    def _replaces_all(self) -> bool:
+        return self._must_refresh or self.source.bronze.delivers == "full"
 
     def _list_files(self, report: TableReport) -> list[BronzeFile]:
         listed = self._root.list_files(self.source.bronze.path)

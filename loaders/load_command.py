@@ -107,6 +107,8 @@ def as_data(report: TableReport) -> dict[str, Any]:
         "files_skipped": report.skipped,
         "files_pending": report.pending,
         "files_changed": report.changed,
+        "files_replaced": report.replaced,
+        "files_removed": report.removed,
         "columns_added": report.added,
         "columns_missing": report.missing,
         "loads_undone": report.undone,
@@ -131,7 +133,10 @@ def _say_changed(report: TableReport) -> None:
         for name, path in columns.items():
             click.echo(f"{report.source}: {path}: {what} {name}", err=True)
     for path in report.changed:
-        click.echo(f"{report.source}: {path} has new content: it lands beside what it held before", err=True)
+        click.echo(f"{report.source}: {path} has new content", err=True)
+    for count, what in ((report.replaced, "replaced by newer ones"), (report.removed, "gone from bronze: removed")):
+        if count:
+            click.echo(f"{report.source}: files {what}: {count:,}", err=True)
 
 
 def _say_report(report: TableReport, *, pattern: str) -> None:

@@ -14,6 +14,7 @@ class LoadOptions:
     batch_files: int = 1000
     max_rejects: int = 0
     full_refresh: bool = False
+    remove_missing: bool = False
     retry_seconds: float = RETRY_SECONDS
 
 
@@ -43,8 +44,9 @@ class LoadResult:
 class TableReport:
     """What a run did with one source table.
 
-    `changed` are known paths with new content, `problems` the errors of the files and loads that failed, `left` how
-    many old segments are still to be dropped.
+    `changed` are known paths with new content; columns that files `added`, or that are `missing` in them, name the
+    first such file; `problems` are the errors of the files and loads that failed. `replaced` and `removed` count files
+    whose rows went, `left` old segments that are still to be dropped.
     """
 
     source: str
@@ -60,6 +62,8 @@ class TableReport:
     retries: list[str] = field(default_factory=list)
     problems: list[LoaderError] = field(default_factory=list)
     left: int = 0
+    replaced: int = 0
+    removed: int = 0
 
     def begin_attempt(self) -> None:
         """Forget what the next attempt finds again."""

@@ -84,7 +84,7 @@ class OpenFile:
             data = self._read(size)
             try:
                 text = self._decoder.decode(data, final=not data)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise FileError(f"{self._path}: {error}. Correct the source's encoding, or the file.") from error
             if text or not data:
                 return text.encode()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -18,6 +18,8 @@ LINEAGE = ("_load_id", "_file_id", "_record_number")
 CLOSEST_NAMES = 3
 
 
+# What new files mean: more versions, new content of their paths, or the whole table.
+Delivers = Literal["changes", "partitions", "full"]
 # What may be declared of a source's files, and what it is; a tuple lists the words that are known.
 DECLARABLE: dict[str, type | tuple[type, ...] | tuple[str, ...]] = {
     "path": str,
@@ -35,20 +37,25 @@ DECLARABLE: dict[str, type | tuple[type, ...] | tuple[str, ...]] = {
     "blank_lines": ("skip", "keep"),
     "ragged": ("reject", "pad"),
     "trim": bool,
+    "delivers": get_args(Delivers),
+    "manifest": bool,
 }
-NOT_FOR_CSV_ALONE = ("path", "format", "null_text", "encoding", "record_number")
+NOT_FOR_CSV_ALONE = ("path", "format", "null_text", "encoding", "record_number", "delivers", "manifest")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bronze:
     """How a source table's files look: their glob under the bronze root, and their format.
 
-    `null_texts` stand for NULL, unquoted: the first to COPY, the others to the casts in staging.
+    `null_texts` stand for NULL, unquoted: the first to COPY, the others to the casts in staging. `has_manifest`: a run
+    counts once its `_run.json` is there.
     """
 
     path: str
     copy_format: CopyFormat
     null_texts: tuple[str, ...] = ("",)
+    delivers: Delivers = "changes"
+    has_manifest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +168,13 @@ def _bronze(declared: object, where: str) -> Bronze:
     problems = list(copy_format.problems())
     if problems:
         raise SourceError("\n".join(f"{where}.{problem}" for problem in problems))
-    return Bronze(path=declared["path"], copy_format=copy_format, null_texts=null_texts)
+    return Bronze(
+        path=declared["path"],
+        copy_format=copy_format,
+        null_texts=null_texts,
+        delivers=declared.get("delivers", "changes"),
+        has_manifest=declared.get("manifest", False),
+    )
 
 
 def _unusable(declared: dict[str, Any]) -> Iterator[str]:
@@ -185,6 +198,8 @@ def _unusable(declared: dict[str, Any]) -> Iterator[str]:
     texts = [*_texts(declared.get("null_text")), *_texts(declared.get("columns"))]
     if not all(isinstance(text, str) for text in texts) or declared.get("null_text") == []:
         yield "null_text and columns take texts. Put each in quotes."
+    if declared.get("manifest") and declared.get("delivers") != "full":
+        yield "manifest is for `delivers: full`. Remove it, or declare that."
     if isinstance(declared.get("skip_lines"), int) and declared["skip_lines"] < 0:
         yield f"skip_lines is {declared['skip_lines']}. Use a number of lines."
 

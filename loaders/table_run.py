@@ -9,6 +9,7 @@ import psycopg
 
 from loaders.bronze import BronzeFile
 from loaders.connection import Address
+from loaders.deliveries import delivery_of
 from loaders.discovery import FailedFiles, new_files
 from loaders.errors import FileError, LoadError
 from loaders.landing import Landing
@@ -53,7 +54,12 @@ class TableRun:
         self._report = report
 
     def land_new(self, listed: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> None:
-        """Land the files that are new, in loads of `batch_files`; each load, and each file, succeeds or fails alone."""
+        """Land the files that are new, in loads of `batch_files`; each load, and each file, succeeds or fails alone.
+
+        Where the source delivers partitions, new content of a path replaces the rows of the old one, and one failed
+        file fails its load.
+        """
+        replaces = self._source.bronze.delivers == "partitions"
         for batch in self._batches(listed, full_refresh=False):
             claim = self._claim(batch, full_refresh=False, is_first=False)
             if claim is None:
@@ -62,7 +68,9 @@ class TableRun:
             started = time.perf_counter()
             try:
                 self._copy(claim)
-                self._ledger.complete(load_id, files)
+                if replaces:
+                    self._check_all_landed(files)
+                self._report.replaced += self._ledger.complete(load_id, files, replaces=replaces)
             except BaseException as error:
                 self._undo([load_id], str(error) or type(error).__name__, full_refresh=False)
                 if not self._is_final(error):
@@ -76,6 +84,38 @@ class TableRun:
                 result = self._result(load_id, files, started)
                 self._report.loads.append(result)
                 on_load(result)
+
+    def _check_all_landed(self, files: Sequence[LandingFile]) -> None:
+        if any(file.error is not None for file in files):
+            self._add_problems(files)
+            raise LoadError("one of its files failed, and a delivery replaces rows whole or not at all.")
+
+    def land_newest(self, delivery: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> bool:
+        """Replace the table by a delivery, unless it holds that or a newer one; False if that failed."""
+        landed = {file.path: file for file in self._ledger.known_files() if file.is_landed}
+        if not delivery or (landed and delivery_of(delivery[0].path) < max(map(delivery_of, landed))):
+            return True
+        new = list(new_files(self._source, delivery, list(landed.values()), self._failed, self._report))
+        if not new and landed.keys() <= {file.path for file in delivery}:
+            return not self._report.problems
+        self._report.begin_attempt()
+        if not self.refresh(delivery, on_load):
+            return False
+        self._report.replaced += len(landed)
+        return True
+
+    def remove_missing(self, listed: Sequence[BronzeFile]) -> None:
+        """Take the rows of files that bronze no longer has away."""
+        gone = {file.path for file in self._ledger.known_files() if file.is_landed} - {file.path for file in listed}
+        if gone and not listed:
+            raise LoadError(f"{self._source.name}: bronze holds no file at all: nothing was removed. Set BRONZE_ROOT.")
+        while gone:
+            with exclusive_ddl(self._connection):
+                open_segment(self._connection, self._table)
+            # Other loaders may have filled the segment in between.
+            with suppress(LookupError):
+                self._report.removed += self._ledger.remove_files(sorted(gone))
+                return
 
     def refresh(self, listed: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> bool:
         """Land all files anew, then replace the old rows by them; False if one failed, and nothing has changed."""
@@ -171,7 +211,7 @@ class TableRun:
             return
         present = present_columns(self._connection, self._table) - {*self._format.lineage_columns}
         for file in batch:
-            if present.isdisjoint(file.columns):
+            if present and present.isdisjoint(file.columns):
                 file.fail(
                     FileError(
                         f"{file.path} has none of the columns of {self._table}: {', '.join(file.columns)[:200]}. "

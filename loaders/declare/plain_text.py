@@ -13,9 +13,6 @@ UTF8_SIGNATURE = b"\xef\xbb\xbf"
 COPIED_BYTES = 256 * 1024**2
 # What the first bytes say of files that are neither CSV nor NDJSON, and what to do about it.
 REFUSED = {
-    b"PAR1": "is Parquet, which the loader cannot land yet. Export it as CSV or NDJSON.",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook. Unpack it, or save it as CSV.",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook of the old format. Save it as CSV.",
     b"\xff\xfe": "is in UTF-16. Convert it to UTF-8.",
     b"\xfe\xff": "is in UTF-16. Convert it to UTF-8.",
     b"[": "is a JSON array. Write one document a line: `jq -c '.[]'`.",

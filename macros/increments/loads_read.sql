@@ -21,7 +21,7 @@
             left join ops.loads using (load_id)
             where status is distinct from 'complete'
         ) then
-            raise object_not_in_prerequisite_state using message = (
+            raise exception using message = (
                 select format(
                     '%s has read loads of {{ list.raw_table }} that are not complete any more (%s): '
                     'nothing of it is kept. Run it again.',

@@ -109,6 +109,7 @@
         select is_live, 'toast', toast.reloptions::text, 'the parameters of its toast table'
         from tables
         inner join pg_class as toast on toast.oid = tables.reltoastrelid
+        where toast.reloptions is not null
         union all
         select is_live, concat_ws(' ', attname, key), value, format('column %I: %s = %s', attname, key, value)
         from columns

@@ -49,6 +49,7 @@
             lock table {{ tables | join(', ') }} in share update exclusive mode;
         exception when lock_not_available then
             is_held := true;
+            obstacle := sqlerrm;
         end;
         while not is_held loop
             begin
@@ -57,19 +58,23 @@
                 -- For what follows under the locks: hooks.
                 set local lock_timeout = '1s';
                 exit;
-            {#
-                The last two: another swap has just put its table in the place of one that a view
-                of this one reads ("could not open relation with OID ...").
-            #}
-            exception when lock_not_available or deadlock_detected or internal_error or undefined_table then
+            exception
+            -- What the caller says that it must not do.
+            when raise_exception then
+                raise;
+            -- A lock that takes too long; or a view that went away meanwhile, under one name or another.
+            when others then
                 is_held := clock_timestamp() > give_up_at;
+                obstacle := sqlerrm;
                 perform pg_sleep(pause_seconds);
                 pause_seconds := least(1.5 * pause_seconds, 1);
             end;
         end loop;
-        if is_held then
+        if not is_held then
+            obstacle := '';
+        else
             perform set_config('lock_timeout', lock_timeout_before, true);
-            select 'it is held by process ' || coalesce(string_agg(distinct pid::text, ', '), '(gone)')
+            select concat_ws(', ', nullif(obstacle, ''), 'held by process ' || string_agg(distinct pid::text, ', '))
             into obstacle
             from pg_locks
             where

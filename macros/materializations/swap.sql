@@ -70,7 +70,7 @@
             from ({{ ingot.attachments_sql(table, built) }}) as attachments
             where kind = 'attached';
             if step is not null then
-                raise object_not_in_prerequisite_state using message = format(
+                raise exception using message = format(
                     'While {{ table }} was built, somebody attached what a swap would lose: %s. '
                     'It stays as it was: run again.', step
                 );

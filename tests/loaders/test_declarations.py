@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from loaders.copy_format import CopyFormat
-from loaders.encodings import CODECS, find_encoding
+from loaders.encodings import CODECS, EMBEDS_ASCII, find_encoding
 from loaders.errors import LoadError
 from tests.conftest import Project
 from tests.loaders.oracle import count, landed
@@ -18,11 +18,9 @@ WRONG = [
     ({"delimiter": "\r"}, "delimiter is '\\r'"),
     ({"delimiter": "5"}, "a digit would cut"),
     ({"quote": "\n"}, "quote is '\\n'"),
-    ({"quote": ""}, "not one byte"),
-    ({"encoding": "utf-16"}, "encoding is 'utf-16', which COPY cannot read"),
-    ({"encoding": "cp037"}, "encoding is 'cp037', which COPY cannot read"),
-    ({"encoding": "nonsense"}, "encoding is 'nonsense', which COPY cannot read"),
-    ({"encoding": "sjis", "quote": "|"}, "part of characters in SJIS"),
+    ({"quote": "''"}, "not one byte"),
+    ({"encoding": "nonsense"}, "encoding is 'nonsense', which neither PostgreSQL nor Python knows"),
+    ({"encoding": "rot13"}, "encoding is 'rot13', which neither PostgreSQL nor Python knows"),
     ({"format": "jsonl", "delimiter": ";"}, "delimiter is for csv only"),
 ]
 
@@ -40,13 +38,27 @@ def test_what_copy_refuses_is_refused_before_a_claim(
 
 
 def test_all_wrong_declarations_are_named(project: Project) -> None:
-    project.declare("a", null_text="a,b", encoding="utf-16")
+    project.declare("a", null_text="a,b", encoding="nonsense")
     project.declare("b", delimiter='"')
     done = project.run("load")
     assert len(done.stderr.splitlines()) == 3
 
 
-ENCODED = ["cp1252", "WIN1252", "windows-1252", "latin-1", "LATIN1", "iso-8859-15", "utf8", "UTF-8", "koi8-r", "cp866"]
+# UTF-16, SJIS and EBCDIC are written anew in UTF-8 on their way.
+ENCODED = [
+    "utf-16",
+    "cp037",
+    "cp1252",
+    "WIN1252",
+    "windows-1252",
+    "latin-1",
+    "LATIN1",
+    "iso-8859-15",
+    "utf8",
+    "UTF-8",
+    "koi8-r",
+    "cp866",
+]
 
 
 @pytest.mark.parametrize("encoding", ENCODED)
@@ -65,11 +77,13 @@ def test_copy_takes_every_encoding_of_the_table(connection: psycopg.Connection) 
     for server in CODECS:
         found = find_encoding(server)
         assert found is not None
+        if found.is_rewritten:
+            continue
         assert found.server == server
         assert find_encoding(found.codec) is not None
         with connection.cursor().copy(f"copy words from stdin (format csv, encoding '{server}')".encode()) as copy:
             copy.write("ab\n".encode(found.codec))
-    assert count(connection, "select count(*) from words where word = 'ab'") == len(CODECS)
+    assert count(connection, "select count(*) from words where word = 'ab'") == len(CODECS) - len(EMBEDS_ASCII)
 
 
 def test_a_null_text_that_looks_like_a_load_id(project: Project, connection: psycopg.Connection) -> None:

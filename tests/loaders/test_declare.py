@@ -153,8 +153,8 @@ def test_ndjson_has_a_column_a_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"PAR1", "Export it as CSV or NDJSON"),
-        (b"PK\x03\x04", "Unpack it, or save it as CSV"),
+        (b"PAR1", "declare `format: parquet`"),
+        (b"PK\x03\x04", "damaged zip archive"),
         (b'[{"a": 1}]', "Write one document a line"),
         (b"\xff\xfea\0", "Convert it to UTF-8"),
         (b"1,2\n3,4\n", "has no header"),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bench.benchmarks import dbt_program
 from bench.scratch_project import write_scratch_project
 
+from bench.queries.benchmarks import dbt_program
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.conftest import Project, server_of_tests

@@ -21,14 +21,12 @@ FAULTS = {
     "unterminated quote": b'id,name\n2,"b\n',
     "invalid UTF-8": b"id,name\n2,\xff\n",
     "empty": b"",
-    "system column": b"id,ctid\n2,b\n",
-    "long header field": b"id," + b"x" * 140_000 + b"\n2,b\n",
     "many columns": ",".join(f"c{number}" for number in range(1700)).encode() + b"\n",
     "damaged gzip": gzip.compress(b"id,name\n" + b"".join(b"%d,b\n" % n for n in range(100_000)))[:-9000],
     "truncated gzip header": b"\x1f\x8b\x08",
 }
 # Never claimed: their headers cannot be had.
-UNREADABLE = {"empty", "system column", "long header field", "many columns", "truncated gzip header"}
+UNREADABLE = {"empty", "many columns", "truncated gzip header"}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -165,3 +163,28 @@ def test_a_file_that_goes_on_failing_is_tried_ever_more_rarely(project: Project)
     pauses = [after - before for before, after in pairwise(tries)]
     assert pauses[:3] == [60, 120, 240]
     assert max(pauses) == LONGEST_PAUSE_SECONDS
+
+
+def test_columns_that_come_and_go_are_said_and_kept(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("mixed")
+    project.write("mixed/1.csv", GOOD)
+    assert project.load("mixed").added == {}
+    project.write("mixed/2.csv", "id,Full Name\n2,b\n")
+    done = project.run("load")
+    assert done.returncode == 0
+    assert "mixed.rows: mixed/2.csv: new column full_name\n" in done.stderr
+    assert "mixed.rows: mixed/2.csv: without the column name\n" in done.stderr
+    kept = connection.execute("select columns_added, columns_missing from ops.loads order by load_id").fetchall()
+    assert kept == [(None, None), (["full_name"], ["name"])]
+    comment = "select col_description('staging.mixed__rows'::regclass, attnum) from pg_attribute where attname = %s"
+    assert connection.execute(comment, ["full_name"]).fetchone() == ("Full Name",)
+
+
+def test_a_file_without_any_column_of_its_table_is_refused(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("mixed")
+    project.write("mixed/1.csv", GOOD)
+    project.load("mixed")
+    project.write("mixed/2.csv", "other,more\n2,b\n")
+    [problem] = project.load("mixed").problems
+    assert "mixed/2.csv has none of the columns of staging.mixed__rows: other, more" in str(problem)
+    assert set(landed(connection, "mixed", ["id", "name"])) == {("1", "a")}

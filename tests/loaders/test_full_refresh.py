@@ -70,7 +70,7 @@ def test_one_bad_file_changes_nothing(project: Project, connection: psycopg.Conn
     records = write_people(project, files=3, records=1000)
     project.load("people")
     before = connection.execute("select * from ops.segments").fetchall()
-    bad = {"ragged": b"id,name,filler\n1\n", "header": b"id,ctid\n1,2\n", "damaged": b"\x1f\x8b\x08\x00 no gzip"}
+    bad = {"ragged": b"id,name,filler\n1\n", "header": b"id,na\0me\n1,2\n", "damaged": b"\x1f\x8b\x08\x00 no gzip"}
     project.write("people/002b.csv", bad[fault])
     done = project.run("load", "--full-refresh", "--batch-files", "2")
     assert done.returncode == 1

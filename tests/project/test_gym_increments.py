@@ -149,9 +149,7 @@ def test_an_element_that_moved_and_vanished_between_two_builds_is_deleted(
     assert [row[0] for row in MEMBERS.core(connection)["gym_member_memberships"]] == [6]
 
 
-def test_the_reconciliation_holds_where_an_element_moves(
-    feed: Feed, dbt: Dbt, connection: psycopg.Connection
-) -> None:
+def test_the_reconciliation_holds_where_an_element_moves(feed: Feed, dbt: Dbt, connection: psycopg.Connection) -> None:
     """Member 2 is not delivered again, so its latest version still names the element that member 1 has now."""
     for entity in (SALES, PROSPECTS, ENTRIES):
         dbt.succeed("run", "--select", *entity.views, *entity.tables)

@@ -1,8 +1,7 @@
-"""What a model reads of the ledger: the list that it decides, what becomes of it meanwhile, and what no data can add."""
+"""What a model reads of the ledger: its list, what becomes of that meanwhile, and what no data can add to it."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -78,17 +77,21 @@ def test_a_load_that_is_discarded_before_the_commit_fails_the_build(
         discard.execute("select pg_advisory_xact_lock(%s, hashtext('staging.people__persons'))", [LOCK_ROWS])
         with dbt.running("run", "--select", "people", *options) as run:
             wait_until(
-                lambda: connection.execute(
-                    "select from pg_stat_activity where query like '%pg_advisory_xact_lock_shared%' "
-                    "and pid <> pg_backend_pid()"
-                ).fetchone()
-                is not None
+                lambda: (
+                    connection.execute(
+                        "select from pg_stat_activity where query like '%pg_advisory_xact_lock_shared%' "
+                        "and pid <> pg_backend_pid()"
+                    ).fetchone()
+                    is not None
+                )
             )
             discard.execute("update ops.loads set status = 'discarded' where load_id = %s", [second])
             discard.execute("commit")
             done = run.result()
     assert done.returncode == 1
-    assert f"has read loads of staging.people__persons that are not complete any more ({second} discarded)" in done.stdout
+    assert (
+        f"has read loads of staging.people__persons that are not complete any more ({second} discarded)" in done.stdout
+    )
     assert "Run it again" in done.stdout
     assert connection.execute(NAMES).fetchall() == [("First",)]
     assert connection.execute(APPLIED).fetchall() == before
@@ -112,9 +115,7 @@ def test_the_builder_keeps_the_rows_from_the_check_to_its_commit(
     assert connection.execute(asked, [LOCK_ROWS]).fetchone() == (True,)
 
 
-def test_a_full_refresh_that_reads_nothing_is_refused(
-    dbt: Dbt, people: Bronze, connection: psycopg.Connection
-) -> None:
+def test_a_full_refresh_that_reads_nothing_is_refused(dbt: Dbt, people: Bronze, connection: psycopg.Connection) -> None:
     connection.execute("update ops.loads set status = 'discarded'")
     done = dbt.run("run", "--select", "people", "--full-refresh")
     assert done.returncode == 1
@@ -135,16 +136,15 @@ RUN_IDS = [
     "x*%2F 1 %2F* all loads of evo__members: {3,4,5} *%2F",
     "it's \\' or true -- \\",
     "' || (select 'x') || '",
-    "$$ ; \" é %25",
+    '$$ ; " é %25',
 ]
 
 
 @pytest.fixture
-def loose_strings(connection: psycopg.Connection) -> Iterator[None]:
+def loose_strings(connection: psycopg.Connection) -> None:
     """Backslashes escape, in every session: what standard_conforming_strings keeps from being so."""
     connection.execute("alter database project set standard_conforming_strings = off")
     connection.execute("alter database project set escape_string_warning = off")
-    yield
 
 
 @pytest.mark.parametrize("run_id", RUN_IDS)
@@ -162,11 +162,15 @@ def test_a_run_id_is_no_sql(
         part = folder / f"run_id={run_id}{number}" / "part.jsonl.gz"
         part.parent.mkdir(parents=True)
         source = bronze.root / "evo/entity=members/ingestion_date=2026-01-01/run_id=20260101T030000Z"
-        part.write_bytes((source / f"part-{number + 10:05}.jsonl.gz").read_bytes() + b"")
+        part.write_bytes((source / f"part-{number + 10:05}.jsonl.gz").read_bytes())
         loads = feed.load()
         dbt.succeed("run", "--select", *MEMBERS.tables)
-        complete_ids = {row[0] for row in connection.execute("select load_id from ops.loads where table_name = 'evo__members'")}
-        applied = connection.execute("select distinct load_id from ops.applied_loads where model ~ 'gym_member'").fetchall()
+        complete_ids = {
+            row[0] for row in connection.execute("select load_id from ops.loads where table_name = 'evo__members'")
+        }
+        applied = connection.execute(
+            "select distinct load_id from ops.applied_loads where model ~ 'gym_member'"
+        ).fetchall()
         assert {row[0] for row in applied} == complete_ids, loads
     # A load that completes late is read with the oldest run as a literal.
     [(late,)] = connection.execute("select max(load_id) from ops.loads where table_name = 'evo__members'").fetchall()

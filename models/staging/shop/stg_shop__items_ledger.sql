@@ -10,6 +10,16 @@ files as (
     {{ file_versions(source('shop', 'items_ledger')) }}
 ),
 
+versions as (
+    select
+        source.*,
+        files._run_id,
+        files._first_load_id,
+        files._file_rank as _version
+    from source
+    inner join files on source._file_id = files._file_id
+),
+
 renamed as (
     select
         {{ try_cast('id', 'bigint') }} as entry_id,
@@ -27,13 +37,12 @@ renamed as (
         {{ try_cast('created_at', 'timestamptz') }} as created_at,
 
         -- lineage
-        source._load_id,
-        source._file_id,
-        files._run_id,
-        files._first_load_id,
-        files._file_rank as _version
-    from source
-    inner join files on source._file_id = files._file_id
+        _load_id,
+        _file_id,
+        _run_id,
+        _first_load_id,
+        _version
+    from versions
 )
 
 select * from renamed

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
 from bench.scratch_project import write_scratch_project
 
 from loaders.connection import Address, connect
@@ -131,10 +132,8 @@ def test_a_snapshot_from_before_sees_the_whole_table(items: Items) -> None:
         assert reader.execute("select count(*), sum(price) > 0 from core.items").fetchone() == (1000, True)
         pid = reader.info.backend_pid
     assert done.returncode == 0, done.stdout
-    assert (
-        f"goes by difference, since it was not free for a swap in 1 s: snapshots from before it are open in process {pid}"
-        in done.stdout
-    )
+    assert "goes by difference, since it was not free for a swap in 1 s" in done.stdout
+    assert f"snapshots from before it are open in process {pid}" in done.stdout
     assert items.table_id() == old
     assert items.rows() == items.rows("public.raw_items")
     assert items.connection.execute("select to_regclass('core.items__dbt_tmp')").fetchone() == (None,)
@@ -167,7 +166,8 @@ def test_ones_own_sessions_are_not_waited_for(items: Items) -> None:
 def test_a_reader_of_a_view_over_another_locked_table_does_not_wait(items: Items) -> None:
     """`create or replace view` waits for all that a view reads; under the table's lock, its readers would too."""
     items.connection.execute(
-        "create table public.other (item_id bigint); create view core.joined as select item_id from core.items join public.other using (item_id)"
+        "create table public.other (item_id bigint);"
+        "create view core.joined as select item_id from core.items join public.other using (item_id)"
     )
     old = items.table_id()
     with (
@@ -245,7 +245,9 @@ def test_what_is_attached_while_it_builds_is_not_lost(items: Items) -> None:
     assert (items.table_id(), items.rows()) == before
 
 
-def test_a_view_that_did_not_change_is_left_alone(address: Address, tmp_path: Path, connection: psycopg.Connection) -> None:
+def test_a_view_that_did_not_change_is_left_alone(
+    address: Address, tmp_path: Path, connection: psycopg.Connection
+) -> None:
     """dbt's own would wait for the reader, everybody else behind it, and drop the view on it."""
     write_scratch_project(tmp_path, {"numbers.sql": "select {{ var('number', 1) }} as number"})
     dbt = Dbt(address, tmp_path, tmp_path)
