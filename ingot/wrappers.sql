@@ -33,6 +33,12 @@
 {% endmacro %}
 
 
+{# Models ask it by its plain name. #}
+{% macro is_incremental() %}
+    {{ return(ingot.is_incremental()) }}
+{% endmacro %}
+
+
 {# dbt finds an incremental strategy by its plain name. #}
 {% macro get_incremental_upsert_sql(arg_dict) %}
     {{ return(ingot.get_incremental_upsert_sql(arg_dict)) }}

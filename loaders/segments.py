@@ -1,11 +1,11 @@
 """Segments: the partitions of a raw table, each a block of load ids.
 
 A raw table is partitioned by ranges of `_load_id`. A segment that has grown takes no more loads, and a full refresh
-lands in new ones, so that undoing, discarding and replacing whole segments are drops. Loads are appended one after
-another, so a few kilobytes of BRIN find a load's rows. No B-trees here: each costs more than the load.
+lands in new ones, so that undoing, discarding and replacing whole segments are drops.
 """
 
 import time
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -16,6 +16,10 @@ from loaders.raw_table import RawTable, raw_table_exists
 # A grown segment is closed at the next load: small enough to drop at once, large enough that there are few.
 SEGMENT_BYTES = 1024**3
 SEGMENT_LOADS = 10_000
+# Loads are appended one after another, so a few kilobytes of BRIN find a load's rows. It takes 8 % of a COPY's time, so
+# a segment gets it before its second load, once scanning it would take longer than 10 ms or so. No B-trees here: each
+# costs more than the load.
+INDEXED_BYTES = 16 * 1024**2
 SNAPSHOT_PAUSE_SECONDS = 0.2
 
 
@@ -26,8 +30,18 @@ def segment_name(table: RawTable, number: int) -> str:
 
 def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool = False) -> None:
     """Create the table's next segment where it has none, or where its newest one is full or grown, or if `new`."""
-    if not new and _has_room(connection, table):
-        return
+    newest = None if new else _newest(connection, table)
+    if newest is not None:
+        has_room = newest.next_load_id < newest.end_load_id and newest.bytes < SEGMENT_BYTES
+        has_loads = newest.next_load_id - newest.first_load_id >= (1 if has_room else 2)
+        if has_loads and newest.bytes >= INDEXED_BYTES and not newest.is_indexed:
+            connection.execute(
+                sql.SQL("create index on {} using brin (_load_id) with (autosummarize = on)").format(
+                    sql.Identifier(table.schema, newest.relation)
+                )
+            )
+        if has_room:
+            return
     row = connection.execute("select nextval('ops.load_blocks')").fetchone()
     assert row is not None  # noqa: S101 - select without from returns a row
     first, end = row[0], row[0] + SEGMENT_LOADS
@@ -40,7 +54,6 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
             segment, table.identifier
         )
     )
-    connection.execute(sql.SQL("create index on {} using brin (_load_id) with (autosummarize = on)").format(segment))
     # Attached when it is ready: creating it in place would lock the root against its readers.
     connection.execute(
         sql.SQL("alter table {} attach partition {} for values from ({}) to ({})").format(
@@ -157,20 +170,31 @@ def drop_retired(connection: psycopg.Connection, table: RawTable, *, seconds: fl
     return left
 
 
-def _has_room(connection: psycopg.Connection, table: RawTable) -> bool:
+@dataclass(frozen=True)
+class _Segment:
+    """The segment that takes a table's next load."""
+
+    relation: str
+    first_load_id: int
+    next_load_id: int
+    end_load_id: int
+    bytes: int
+    is_indexed: bool
+
+
+def _newest(connection: psycopg.Connection, table: RawTable) -> _Segment | None:
     row = connection.execute(
         """
-        select next_load_id < end_load_id
-            and pg_table_size(to_regclass(format('%%I.%%I', table_schema, relation_name))) < %s
+        select relation_name, first_load_id, next_load_id, end_load_id, pg_table_size(pg_class.oid), relhasindex
         from ops.segments
+        inner join pg_class on pg_class.oid = to_regclass(format('%%I.%%I', table_schema, relation_name))
         where table_schema = %s and table_name = %s and retired_xid is null
         order by first_load_id desc
         limit 1
         """,
-        [SEGMENT_BYTES, table.schema, table.name],
+        [table.schema, table.name],
     ).fetchone()
-    # The size is NULL where somebody has dropped the raw table.
-    return row is not None and row[0] is True
+    return None if row is None else _Segment(*row)
 
 
 def _retired(connection: psycopg.Connection, table: RawTable) -> list[tuple[int, str, bool]]:

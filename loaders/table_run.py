@@ -19,11 +19,13 @@ from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import change_tables, exclusive_ddl, unlock_load
 from loaders.progress import Progress
 from loaders.raw_table import add_columns, comment_on_columns, create_raw_table, present_columns, raw_table_exists
-from loaders.segments import open_segment
+from loaders.segments import drop_retired, open_segment
 from loaders.sources import SourceTable
 
 # How long new columns wait for the readers of the table.
 WIDEN_SECONDS = 600.0
+# How long what failed waits to be dropped; the next run drops what is left.
+DROP_SECONDS = 1.0
 
 
 class TableRun:
@@ -98,7 +100,7 @@ class TableRun:
         new = list(new_files(self._source, delivery, list(landed.values()), self._failed, self._report))
         if not new and landed.keys() <= {file.path for file in delivery}:
             return not self._report.problems
-        self._report.begin_attempt()
+        self._report.skipped = 0
         if not self.refresh(delivery, on_load):
             return False
         self._report.replaced += len(landed)
@@ -277,6 +279,7 @@ class TableRun:
             self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh)
             for load_id in load_ids:
                 unlock_load(self._connection, load_id)
+            drop_retired(self._connection, self._table, seconds=DROP_SECONDS)
 
     def _is_final(self, error: BaseException) -> bool:
         """Tell whether a load has failed for good: what is temporary is tried again, an interrupt goes on."""

@@ -46,3 +46,15 @@
 {% macro record_version(files, records) -%}
     {{ files }}._file_rank * 4294967296 + {{ records }}._record_number
 {%- endmacro %}
+
+
+{# Render records that have no number, each with its file's place in the order of versions. #}
+{% macro with_versions(records, files) -%}
+    select
+        {{ records }}.*,
+        {{ files }}._run_id,
+        {{ files }}._first_load_id,
+        {{ files }}._file_rank as _version
+    from {{ records }}
+    inner join {{ files }} on {{ records }}._file_id = {{ files }}._file_id
+{%- endmacro %}

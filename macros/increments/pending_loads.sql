@@ -10,6 +10,10 @@
     lets the newest of a key win inside the delta. So an older version never overwrites a newer
     one, without a version in core. Records of older files in these loads are left out: the
     newest version of their key may be in a load that is not read again.
+
+    Where a pending load has taken rows of earlier ones away (a source that delivers partitions or
+    whole tables, a `load --full-refresh`), all loads are read, and the increment is a refresh by
+    difference (see must_compare).
 #}
 {% macro pending_loads(source_name, table_name) %}
     {# `dbt compile` and the linter need no ledger; a run was stopped by require_ledger. #}
@@ -21,15 +25,29 @@
     {% set raw_table = source_table.schema ~ '.' ~ source_table.identifier %}
     {% if raw_table not in ingot.loads_read() %}
         {% do ingot.hold_model() %}
+        {% set is_increment = is_incremental() %}
+        {% set must_compare = is_increment and ingot.has_replacing_loads(source_table) %}
         {% set list = {
             'raw_table': raw_table,
             'relation': source_table,
-            'scope': 'pending' if is_incremental() else 'all',
+            'scope': 'pending' if is_increment and not must_compare else 'all',
+            'must_compare': must_compare,
         } %}
         {% do list.update(ingot.wanted_loads(source_table, list.scope)) %}
         {% do ingot.loads_read().update({raw_table: list}) %}
     {% endif %}
     {{ return(ingot.loads_read()[raw_table].predicate) }}
+{% endmacro %}
+
+
+{# Tell whether a load that this model has not applied took rows of earlier ones away. #}
+{% macro has_replacing_loads(source_table) %}
+    {% set found = run_query(
+        'select 1 from ops.loads where replaces and status = \'complete\' and ' ~ ingot.of_table_sql(source_table)
+        ~ ' and load_id not in (select load_id from ops.applied_loads where model = '
+        ~ ingot.model_name_sql() ~ ') limit 1'
+    ) %}
+    {{ return(found.rows | length == 1) }}
 {% endmacro %}
 
 

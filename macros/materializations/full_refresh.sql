@@ -4,9 +4,9 @@
     the table and fills it again while readers wait. Where a swap would lose something, it is
     the difference; where that cannot be, nothing happens.
 #}
-{% macro full_refresh(existing) %}
+{% macro full_refresh(existing, mode=none) %}
     {% set modes = ['swap', 'difference', 'in_place'] %}
-    {% set mode = config.meta_get('full_refresh_mode', 'swap') %}
+    {% set mode = mode or config.meta_get('full_refresh_mode', 'swap') %}
     {% if mode not in modes %}
         {{ exceptions.raise_compiler_error(
             "full_refresh_mode of " ~ this ~ " is '" ~ mode ~ "': set it to "

@@ -2,6 +2,9 @@
 {% materialization incremental, adapter='postgres' %}
     {% do ingot.hold_model() %}
     {% set existing = load_cached_relation(this) %}
+    {% if existing is not none and existing.is_table and ingot.must_compare() and not should_full_refresh() %}
+        {{ return(ingot.full_refresh(existing, mode='difference')) }}
+    {% endif %}
     {% if existing is not none and (not existing.is_table or not should_full_refresh()) %}
         {{ return(dbt.materialization_incremental_default()) }}
     {% endif %}

@@ -87,7 +87,6 @@ def test_bench_imports_only_downward() -> None:
     assert upward == set()
 
 
-
 @pytest.mark.parametrize("package", ["bench", "loaders"])
 def test_no_import_goes_in_a_circle(package: str) -> None:
     graph = {module: imports(module) - {ROOT} for module in MODULES if module.split(".")[0] == package}

@@ -48,6 +48,24 @@ def test_a_segment_whose_ids_are_used_up_is_closed(
     each_once(connection, records)
 
 
+def test_a_segment_is_indexed_before_its_second_load(
+    project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = write_people(project, files=3, records=1000)
+    monkeypatch.setattr(segments, "INDEXED_BYTES", 150_000)
+    indexed = "select count(*) from pg_indexes where indexdef like '%people__rows%USING brin (_load_id)%'"
+    found = []
+    for number in range(3):
+        [file] = [f for f in (project.bronze / "people").iterdir() if f.name == f"00{number}.csv"]
+        file.rename(project.bronze / "people" / f"ready{number}.csv")
+        project.declare("people", path="people/ready*")
+        project.load("people")
+        found.append(count(connection, indexed))
+    # Each load fills some 100 kB: the third one is the first to find more than 150.
+    assert found == [0, 0, 1]
+    each_once(connection, records)
+
+
 def test_every_table_has_ids_of_its_own(project: Project, connection: psycopg.Connection) -> None:
     for source in ("a", "b"):
         project.declare(source)

@@ -11,13 +11,7 @@ files as (
 ),
 
 versions as (
-    select
-        source.*,
-        files._run_id,
-        files._first_load_id,
-        files._file_rank as _version
-    from source
-    inner join files on source._file_id = files._file_id
+    {{ with_versions('source', 'files') }}
 ),
 
 renamed as (

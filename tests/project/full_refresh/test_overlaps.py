@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-
 from bench.scratch_project import write_scratch_project
 
 from loaders.connection import Address, connect
