@@ -15,7 +15,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from bench.errors import ProjectError
+from bench.errors import ProjectError, ToolError
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 
@@ -108,6 +108,14 @@ def temporary_database(address: Address, prefix: str = "ingot_bench") -> Iterato
         finally:
             with suppress(psycopg.OperationalError):  # where the server is lost, that is what is to be told
                 connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def repository_path(name: str) -> Path:
+    """Return a file or folder of this repository; ToolError where Ingot is installed without it."""
+    path = Path(__file__).parents[1] / name
+    if not path.exists():
+        raise ToolError(f"This reads {name} of Ingot's repository: run it in a clone.")
+    return path
 
 
 def dbt_program() -> str:

@@ -11,10 +11,10 @@ from unittest import mock
 
 from dbt.cli.main import dbtRunner
 
+from bench.environment import repository_path
 from bench.errors import ToolError
 from loaders.connection import Address
 
-REPOSITORY = Path(__file__).parents[2]
 # The namespace of the macros is the project's name.
 PROJECT = {
     "name": "ingot",
@@ -29,11 +29,11 @@ def write_scratch_project(folder: Path, models: Mapping[str, str], *, stock: boo
     macros = folder / "macros"
     if stock:
         macros.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "macros" / "generate_schema_name.sql", macros)
+        shutil.copy(repository_path("macros/generate_schema_name.sql"), macros)
     else:
         # Without the YAML, which also describes tests that are not here.
-        shutil.copytree(REPOSITORY / "macros", macros, ignore=shutil.ignore_patterns("*.yml"), dirs_exist_ok=True)
-    shutil.copy(REPOSITORY / "profiles.yml", folder)
+        shutil.copytree(repository_path("macros"), macros, ignore=shutil.ignore_patterns("*.yml"), dirs_exist_ok=True)
+    shutil.copy(repository_path("profiles.yml"), folder)
     (folder / "dbt_project.yml").write_text(json.dumps(PROJECT))
     for name, text in models.items():
         path = folder / "models" / name

@@ -6,11 +6,10 @@ from typing import Any
 
 import duckdb
 
+from bench.environment import repository_path
 from bench.generate.files import DRAWS, MEMORY_LIMIT, GeneratedFile, write_csv
 from bench.generate.people import FIRST_NAMES, LAST_NAMES
 
-# The plan of the items is reference data, which dbt loads as a seed: what is sold here are its items, at its prices.
-SEEDS = Path(__file__).parents[2] / "seeds"
 # By the role's share of the customers, in twentieths.
 ROLES = ["warrior"] * 8 + ["mage"] * 5 + ["ranger"] * 4 + ["rogue"] * 2 + ["healer"]
 FAVOURITES = {"warrior": "weapon", "mage": "other", "ranger": "weapon", "rogue": "armor", "healer": "other"}
@@ -149,8 +148,10 @@ def _prepare(database: duckdb.DuckDBPyConnection, seed: int) -> None:
     database.execute(f"set variable seed = {seed:d}")
     database.execute("set variable roles = $1", [ROLES])
     database.execute("set variable favourites = map($1, $2)", [list(FAVOURITES), list(FAVOURITES.values())])
+    # The plan of the items is reference data, which dbt loads as a seed: its items are what is sold, at its prices.
     for table in ("items", "mods"):
-        database.execute(f"create table {table} as from read_csv($1)", [str(SEEDS / f"shop_{table}_plan.csv")])
+        plan = repository_path(f"seeds/shop_{table}_plan.csv")
+        database.execute(f"create table {table} as from read_csv($1)", [str(plan)])
     database.execute("""
         set variable items_by_type = (
             select map(list(type), list(ids))

@@ -3,7 +3,7 @@
     spelling; NULL where that would raise an error.
 #}
 {% macro checked_input(expression, type) -%}
-    {%- if has_input_check() -%}
+    {%- if ingot.has_input_check() -%}
         case when pg_input_is_valid({{ expression }}, '{{ type }}') then {{ expression }}::{{ type }} end
     {%- else -%}
         ops.try_cast({{ expression }}, null::{{ type }})

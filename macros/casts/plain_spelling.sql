@@ -10,7 +10,7 @@
 #}
 {% macro plain_spelling(expression, type) -%}
     {%- if type in ('smallint', 'integer', 'bigint') -%}
-        {%- if has_input_check() -%}
+        {%- if ingot.has_input_check() -%}
             {{ expression }} = {{ expression }}::{{ type }}::text or{{ ' ' }}
         {%- endif -%}
         {{ expression }} !~ '[^-+0-9]'

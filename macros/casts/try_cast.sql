@@ -15,18 +15,18 @@
 
 
 {% macro postgres__try_cast(expression, type) -%}
-    {%- set plain = plain_spelling(expression, type) -%}
+    {%- set plain = ingot.plain_spelling(expression, type) -%}
     {%- if type == 'boolean' -%}
         case when {{ plain }} then {{ expression }}::boolean end
     {%- elif type == 'timestamptz' -%}
         {# Without an offset it is UTC: the session's zone is no fact. #}
         case
             when not ({{ plain }}) then null
-            when substr({{ expression }}, 11) ~ '[-+Z]' then {{ checked_input(expression, 'timestamptz') }}
-            else {{ checked_input(expression, 'timestamp') }} at time zone 'UTC'
+            when substr({{ expression }}, 11) ~ '[-+Z]' then {{ ingot.checked_input(expression, 'timestamptz') }}
+            else {{ ingot.checked_input(expression, 'timestamp') }} at time zone 'UTC'
         end
-    {%- elif not has_input_check() -%}
-        case when {{ plain }} then {{ checked_input(expression, type) }} end
+    {%- elif not ingot.has_input_check() -%}
+        case when {{ plain }} then {{ ingot.checked_input(expression, type) }} end
     {%- else -%}
         case when pg_input_is_valid({{ expression }}, '{{ type }}')
             then case when {{ plain }} then {{ expression }}::{{ type }} end

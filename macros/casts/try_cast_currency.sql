@@ -13,6 +13,6 @@
         when
             {{ expression }}
             ~ '^([-+]?([$€£¥] ?)?|[$€£¥] ?[-+])([0-9]{1,3}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?( ?[$€£¥])?$'
-            then {{ checked_input("translate(" ~ expression ~ ", '$€£¥, ', '')", type) }}
+            then {{ ingot.checked_input("translate(" ~ expression ~ ", '$€£¥, ', '')", type) }}
     end
 {%- endmacro %}

@@ -9,6 +9,6 @@
         when
             ({{ expression }} like '____-__-__' or {{ expression }} like '____-__-__T__:__:__%')
             and ltrim(substr({{ expression }}, 1, 4), '0123456789') = ''
-            then {{ checked_input(expression, 'date') }}
+            then {{ ingot.checked_input(expression, 'date') }}
     end
 {%- endmacro %}

@@ -11,6 +11,6 @@
 {% macro postgres__try_cast_decimal_comma(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?([0-9]{1,3}([. ][0-9]{3})+|[0-9]+)(,[0-9]+)?$'
-            then {{ checked_input("translate(" ~ expression ~ ", ',. ', '.')", type) }}
+            then {{ ingot.checked_input("translate(" ~ expression ~ ", ',. ', '.')", type) }}
     end
 {%- endmacro %}

@@ -16,7 +16,7 @@
     case
         when
             {{ expression }}
-            ~* '^({{ month }}[ -][0-9]{1,2}|[0-9]{1,2}[ -]{{ month }}),?[ -][0-9]{4}{{ time_pattern(type) }}$'
-            then {{ checked_utc(expression, type) }}
+            ~* '^({{ month }}[ -][0-9]{1,2}|[0-9]{1,2}[ -]{{ month }}),?[ -][0-9]{4}{{ ingot.time_pattern(type) }}$'
+            then {{ ingot.checked_utc(expression, type) }}
     end
 {%- endmacro %}

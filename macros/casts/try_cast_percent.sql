@@ -12,6 +12,6 @@
 {% macro postgres__try_cast_percent(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?[0-9]+([.][0-9]+|,([0-9]{1,2}|[0-9]{4,}))? ?%$'
-            then ({{ checked_input("translate(" ~ expression ~ ", ',% ', '.')", 'numeric') }} * 0.01)::{{ type }}
+            then ({{ ingot.checked_input("translate(" ~ expression ~ ", ',% ', '.')", 'numeric') }} * 0.01)::{{ type }}
     end
 {%- endmacro %}

@@ -10,6 +10,6 @@
 {% macro postgres__try_cast_thousands(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?$'
-            then {{ checked_input("replace(" ~ expression ~ ", ',', '')", type) }}
+            then {{ ingot.checked_input("replace(" ~ expression ~ ", ',', '')", type) }}
     end
 {%- endmacro %}

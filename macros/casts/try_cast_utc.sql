@@ -12,11 +12,11 @@
         when
             {{ expression }} like '____-__-__T__:__:__'
             or {{ expression }} like '____-__-__T__:__:__Z'
-            then {{ checked_input(expression, 'timestamp') }} at time zone 'UTC'
+            then {{ ingot.checked_input(expression, 'timestamp') }} at time zone 'UTC'
         when
             {{ expression }} like '____-__-__T__:__:__-__:__'
             or {{ expression }} like '____-__-__T__:__:__+__:__'
-            then {{ checked_input(expression, 'timestamptz') }}
-        else {{ try_cast(expression, 'timestamptz') }}
+            then {{ ingot.checked_input(expression, 'timestamptz') }}
+        else {{ ingot.try_cast(expression, 'timestamptz') }}
     end
 {%- endmacro %}

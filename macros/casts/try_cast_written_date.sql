@@ -26,8 +26,8 @@
     {%- set shape, iso = shapes[order] -%}
     {%- set written = "regexp_replace(" ~ expression ~ ", '^" ~ shape ~ "', '" ~ iso ~ "')" -%}
     case
-        when {{ expression }} ~ '^{{ shape }}{{ time_pattern(type) }}$'
-            then {{ checked_utc(written, type) }}
+        when {{ expression }} ~ '^{{ shape }}{{ ingot.time_pattern(type) }}$'
+            then {{ ingot.checked_utc(written, type) }}
     end
 {%- endmacro %}
 
@@ -47,8 +47,8 @@
 {# Render text that spells a date and perhaps a time, none of which the session decides, in UTC. #}
 {% macro checked_utc(expression, type) -%}
     {%- if type == 'date' -%}
-        {{ checked_input(expression, 'date') }}
+        {{ ingot.checked_input(expression, 'date') }}
     {%- else -%}
-        {{ checked_input(expression, 'timestamp') }} at time zone 'UTC'
+        {{ ingot.checked_input(expression, 'timestamp') }} at time zone 'UTC'
     {%- endif -%}
 {%- endmacro %}

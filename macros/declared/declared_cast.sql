@@ -4,20 +4,20 @@
 #}
 {% macro declared_cast(value, type, cast=none, is_json=false, where='') %}
     {% set numbers = {
-        'decimal_comma': try_cast_decimal_comma,
-        'thousands': try_cast_thousands,
-        'percent': try_cast_percent,
-        'currency': try_cast_currency,
+        'decimal_comma': ingot.try_cast_decimal_comma,
+        'thousands': ingot.try_cast_thousands,
+        'percent': ingot.try_cast_percent,
+        'currency': ingot.try_cast_currency,
     } %}
     {% set dates = ['year_first', 'day_first', 'month_first'] %}
     {% if cast in numbers %}
         {{ return(numbers[cast](value, type)) }}
     {% elif cast in dates %}
-        {{ return(try_cast_written_date(value, type, cast)) }}
+        {{ return(ingot.try_cast_written_date(value, type, cast)) }}
     {% elif cast == 'named_month' %}
-        {{ return(try_cast_named_month(value, type)) }}
+        {{ return(ingot.try_cast_named_month(value, type)) }}
     {% elif cast in ('epoch_seconds', 'epoch_milliseconds') %}
-        {{ return(try_cast_epoch(value, cast[6:])) }}
+        {{ return(ingot.try_cast_epoch(value, cast[6:])) }}
     {% elif cast %}
         {{ exceptions.raise_compiler_error(
             where ~ " declares the cast '" ~ cast ~ "', which is not known. Use: "
@@ -26,7 +26,7 @@
     {% elif type == 'text' or (is_json and type in ('json', 'jsonb')) %}
         {{ return(value) }}
     {% elif type == 'timestamptz' %}
-        {{ return(try_cast_utc(value)) }}
+        {{ return(ingot.try_cast_utc(value)) }}
     {% endif %}
-    {{ return(try_cast(value, type)) }}
+    {{ return(ingot.try_cast(value, type)) }}
 {% endmacro %}

@@ -4,22 +4,22 @@
     (the SQL that reads it) and max_cast_failures.
 
     `graph` has the source only when a node is executed, and never in a unit test: there give the
-    list by `overrides: {macros: {declared_columns: [...]}}`.
+    list by `overrides: {macros: {ingot.declared_columns: [...]}}`.
 #}
 {% macro declared_columns(source_name, table_name) %}
     {% if model.resource_type == 'unit_test' %}
         {{ exceptions.raise_compiler_error(
             'A unit test of a model by staging_columns or latest_versions knows no source: give it '
-            ~ 'the columns by overrides: {macros: {declared_columns: [{name: ..., cast: ...}]}}.'
+            ~ 'the columns by overrides: {macros: {ingot.declared_columns: [{name: ..., cast: ...}]}}.'
         ) }}
     {% endif %}
-    {% set table = declared_table(source_name, table_name) %}
+    {% set table = ingot.declared_table(source_name, table_name) %}
     {% set bronze = (table.config.meta or table.meta).bronze %}
     {% set is_json = bronze.format == 'jsonl' %}
     {# The first of a list is COPY's own. #}
     {% set null_texts = bronze.null_text[1:] if bronze.null_text and bronze.null_text is not string else [] %}
     {% set columns = [] %}
-    {% for column in table.columns.values() if column.name not in lineage_columns() %}
+    {% for column in table.columns.values() if column.name not in ingot.lineage_columns() %}
         {% set meta = column.config.meta or column.meta %}
         {% set type = column.data_type or 'text' %}
         {% if is_json %}
@@ -29,12 +29,16 @@
             {% set raw = adapter.quote(column.name) %}
         {% endif %}
         {% set raw = 'btrim(' ~ raw ~ ')' if meta.trim else raw %}
-        {% set value = value_of(raw, as_list(meta.null_text) + null_texts, is_document=is_json and type in ('json', 'jsonb')) %}
+        {% set value = ingot.value_of(
+            raw, ingot.as_list(meta.null_text) + null_texts, is_document=is_json and type in ('json', 'jsonb')
+        ) %}
         {% do columns.append({
             'name': column.name,
             'type': type,
             'value': value,
-            'cast': declared_cast(value, type, meta.cast, is_json, source_name ~ '.' ~ table_name ~ '.' ~ column.name),
+            'cast': ingot.declared_cast(
+                value, type, meta.cast, is_json, source_name ~ '.' ~ table_name ~ '.' ~ column.name
+            ),
             'max_cast_failures': meta.max_cast_failures or 0,
         }) %}
     {% endfor %}

@@ -5,17 +5,17 @@
 #}
 {% macro latest_versions(source_name, table_name, key) %}
     {% set staged = ref('stg_' ~ source_name ~ '__' ~ table_name) %}
-    {% set pending = pending_loads(source_name, table_name) %}
+    {% set pending = ingot.pending_loads(source_name, table_name) %}
     {% if not execute %}
         {{ return('select * from ' ~ staged) }}
     {% endif %}
-    {% do check_is_built(
+    {% do ingot.check_is_built(
         staged,
         staged ~ ' is not built yet: run `dbt build --select +' ~ model.name ~ '`, which builds it first.'
     ) %}
     {% set keys = [key] if key is string else key | list %}
-    {% set columns = contract_columns(staged) %}
-    {% do check_has_columns(staged, columns) %}
+    {% set columns = ingot.contract_columns(staged) %}
+    {% do ingot.check_has_columns(staged, columns) %}
 
     {% set body -%}
 with
@@ -26,16 +26,16 @@ records as (
 ),
 
 latest_versions as (
-    select distinct on ({{ quoted_list(keys) }})
-        {{ quoted_list(columns) }},
+    select distinct on ({{ ingot.quoted_list(keys) }})
+        {{ ingot.quoted_list(columns) }},
         _load_id
     from records
     where {% for key in keys %}{{ adapter.quote(key) }} is not null{{ ' and ' if not loop.last }}{% endfor %}
-    order by {{ quoted_list(keys) }}, _version desc
+    order by {{ ingot.quoted_list(keys) }}, _version desc
 )
 
 select
-    {{ quoted_list(columns) }},
+    {{ ingot.quoted_list(columns) }},
     _load_id,
     current_timestamp as _inserted_at,
     current_timestamp as _updated_at
@@ -62,11 +62,11 @@ from latest_versions
         {% if not model.columns %}
             {{ exceptions.raise_compiler_error(
                 model.name ~ ' has no contract: list its columns, each with name and data_type, in models/core/'
-                ~ model.name ~ '.yml. `python -m loaders declare` writes one.'
+                ~ model.name ~ '.yml. `' ~ ingot.loader_command() ~ ' declare` writes one.'
             ) }}
         {% endif %}
     {% endif %}
-    {% set own = lineage_columns() + ['_run_id', '_first_load_id', '_version', '_inserted_at', '_updated_at'] %}
+    {% set own = ingot.lineage_columns() + ['_run_id', '_first_load_id', '_version', '_inserted_at', '_updated_at'] %}
     {{ return(names | reject('in', own) | list) }}
 {% endmacro %}
 

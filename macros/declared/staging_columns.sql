@@ -7,22 +7,22 @@
     {% if not execute %}
         {{ return('*') }}
     {% endif %}
-    {% do check_is_built(
+    {% do ingot.check_is_built(
         raw_table,
-        'No file of ' ~ source_name ~ '.' ~ table_name ~ ' has landed yet: run `python -m loaders load '
-        ~ source_name ~ '.' ~ table_name ~ '` first.'
+        'No file of ' ~ source_name ~ '.' ~ table_name ~ ' has landed yet: run `'
+        ~ ingot.loader_command() ~ ' load ' ~ source_name ~ '.' ~ table_name ~ '` first.'
     ) %}
     {% set rendered = [] %}
-    {% for column in declared_columns(source_name, table_name) %}
+    {% for column in ingot.declared_columns(source_name, table_name) %}
         {% set name = adapter.quote(column.name) %}
         {% do rendered.append(column.cast if column.cast == name else column.cast ~ ' as ' ~ name) %}
     {% endfor %}
-    {% for name in lineage_columns() %}
+    {% for name in ingot.lineage_columns() %}
         {% do rendered.append('source.' ~ name) %}
     {% endfor %}
     {% do rendered.append('files._run_id') %}
     {% do rendered.append('files._first_load_id') %}
-    {% do rendered.append(record_version('files', 'source') ~ ' as _version') %}
+    {% do rendered.append(ingot.record_version('files', 'source') ~ ' as _version') %}
     {{ return(rendered | join(',\n        ')) }}
 {% endmacro %}
 

@@ -3,7 +3,7 @@
     {% if not execute %}
         {{ return(view) }}
     {% endif %}
-    {% set parents = model_of(view).depends_on.nodes | select('in', graph.sources) | list %}
+    {% set parents = ingot.model_of(view).depends_on.nodes | select('in', graph.sources) | list %}
     {% if parents | length != 1 %}
         {{ exceptions.raise_compiler_error(
             view ~ ' reads ' ~ parents | length ~ ' sources: name the one to compare with, `raw_table: source(...)`.'

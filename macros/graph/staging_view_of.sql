@@ -4,7 +4,7 @@
         {{ return(core_model) }}
     {% endif %}
     {% set views = [] %}
-    {% for parent in model_of(core_model).depends_on.nodes if parent in graph.nodes %}
+    {% for parent in ingot.model_of(core_model).depends_on.nodes if parent in graph.nodes %}
         {% set node = graph.nodes[parent] %}
         {% if node.path.startswith('staging') %}
             {% do views.append(node) %}

@@ -8,6 +8,6 @@
     _load_id not in (
         select load_id
         from ops.loads
-        where status <> 'complete' and {{ of_table_sql(raw_table) }}
+        where status <> 'complete' and {{ ingot.of_table_sql(raw_table) }}
     )
 {%- endmacro %}

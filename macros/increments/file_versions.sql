@@ -15,9 +15,9 @@
         _first_load_id,
         _file_rank
     from unnest(
-        {{ files_in_order('file_id', raw_table) }},
-        {{ files_in_order(run_id_sql(), raw_table) }},
-        {{ files_in_order('first_load_id', raw_table) }}
+        {{ ingot.files_in_order('file_id', raw_table) }},
+        {{ ingot.files_in_order(ingot.run_id_sql(), raw_table) }},
+        {{ ingot.files_in_order('first_load_id', raw_table) }}
     ) with ordinality as files (_file_id, _run_id, _first_load_id, _file_rank)
 {%- endmacro %}
 
@@ -26,9 +26,9 @@
     array(
             select {{ expression }}
             from ops.files
-            where {{ of_table_sql(raw_table) }}
+            where {{ ingot.of_table_sql(raw_table) }}
             order by
-                {{ run_id_sql() }} collate "C",
+                {{ ingot.run_id_sql() }} collate "C",
                 first_load_id,
                 path collate "C",
                 file_id

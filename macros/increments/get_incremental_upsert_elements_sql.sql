@@ -6,7 +6,7 @@
 #}
 {% macro get_incremental_upsert_elements_sql(arg_dict) %}
     {% set table, delta = arg_dict['target_relation'], arg_dict['temp_relation'] %}
-    {% set keys = upsert_keys(table, arg_dict['unique_key']) %}
+    {% set keys = ingot.upsert_keys(table, arg_dict['unique_key']) %}
     {% set parent_key = config.get('meta', {}).get('parent_key') %}
     {% set element_keys = keys | reject('equalto', parent_key) | list %}
     {% if not parent_key or element_keys | length != 1 %}
@@ -33,12 +33,12 @@
         and not exists (
             select from {{ delta }} as present
             where
-                ({{ quoted_list(keys, 'present') }}) = ({{ quoted_list(keys, 'kept') }})
+                ({{ ingot.quoted_list(keys, 'present') }}) = ({{ ingot.quoted_list(keys, 'kept') }})
                 and present.{{ parent }} is not null
         );
 
     delete from {{ delta }}
     where {{ parent }} is null or {{ element }} is null;
 
-    {{ get_incremental_upsert_sql(arg_dict) }}
+    {{ ingot.get_incremental_upsert_sql(arg_dict) }}
 {% endmacro %}

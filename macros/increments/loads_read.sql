@@ -14,8 +14,8 @@
     takes this lock alone. The rows of such a load are gone, or replaced.
 #}
 {% macro check_loads_sql() %}
-    {% for list in loads_read().values() | sort(attribute='raw_table') if list.load_ids and not flags.EMPTY %}
-        perform pg_advisory_xact_lock_shared(1229866755, {{ name_hash(list.relation) }});
+    {% for list in ingot.loads_read().values() | sort(attribute='raw_table') if list.load_ids and not flags.EMPTY %}
+        perform pg_advisory_xact_lock_shared(1229866755, {{ ingot.name_hash(list.relation) }});
         if exists (
             select from unnest('{{ "{" ~ list.load_ids | join(",") ~ "}" }}'::integer[]) as load_id
             left join ops.loads using (load_id)
@@ -25,7 +25,7 @@
                 select format(
                     '%s has read loads of {{ list.raw_table }} that are not complete any more (%s): '
                     'nothing of it is kept. Run it again.',
-                    {{ literal(this.schema ~ '.' ~ this.identifier) }},
+                    {{ ingot.literal(this.schema ~ '.' ~ this.identifier) }},
                     string_agg(concat(load_id, ' ', coalesce(status, 'is gone')), ', ' order by load_id)
                 )
                 from unnest('{{ "{" ~ list.load_ids | join(",") ~ "}" }}'::integer[]) as load_id
@@ -39,14 +39,14 @@
 
 {# Stop a full refresh that would read no load at all in place of rows that are there. #}
 {% macro check_reads_something(table) %}
-    {% set lists = loads_read().values() | list %}
+    {% set lists = ingot.loads_read().values() | list %}
     {% if lists and not flags.EMPTY and not (lists | map(attribute='load_ids') | sum(start=[])) %}
         {% if not var('allow_empty_refresh', false)
             and run_query('select from ' ~ table ~ ' limit 1').rows | length > 0 %}
             {{ exceptions.raise_compiler_error(
                 'The full refresh of ' ~ table ~ ' would empty it: no load of '
-                ~ lists | map(attribute='raw_table') | join(', ') ~ ' is complete. See `python -m loaders status`; '
-                ~ "to empty it on purpose, add --vars '{allow_empty_refresh: true}'."
+                ~ lists | map(attribute='raw_table') | join(', ') ~ ' is complete. See `' ~ ingot.loader_command()
+                ~ " status`; to empty it on purpose, add --vars '{allow_empty_refresh: true}'."
             ) }}
         {% endif %}
     {% endif %}

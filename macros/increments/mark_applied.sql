@@ -11,20 +11,20 @@
         {{ return('') }}
     {% endif %}
 
-    {% set lists = loads_read().values() | list %}
+    {% set lists = ingot.loads_read().values() | list %}
     {% if lists %}
     do $check$
     begin
-        {{ check_loads_sql() }}
+        {{ ingot.check_loads_sql() }}
     end
     $check$;
     {% endif %}
     {% if lists | selectattr('scope', 'equalto', 'all') | list %}
-        delete from ops.applied_loads where model = {{ model_name_sql() }};
+        delete from ops.applied_loads where model = {{ ingot.model_name_sql() }};
     {% endif %}
     {% for list in lists if list.load_ids and not flags.EMPTY %}
         insert into ops.applied_loads (model, load_id)
-        select {{ model_name_sql() }}, unnest('{{ "{" ~ list.load_ids | join(",") ~ "}" }}'::integer[])
+        select {{ ingot.model_name_sql() }}, unnest('{{ "{" ~ list.load_ids | join(",") ~ "}" }}'::integer[])
         on conflict do nothing;
     {% endfor %}
 {% endmacro %}
@@ -32,5 +32,5 @@
 
 {# Render the name by which ops.applied_loads knows this model. #}
 {% macro model_name_sql() -%}
-    format('%I.%I', {{ literal(this.schema) }}, {{ literal(this.identifier) }})
+    format('%I.%I', {{ ingot.literal(this.schema) }}, {{ ingot.literal(this.identifier) }})
 {%- endmacro %}

@@ -17,34 +17,35 @@
 #}
 {% macro pending_loads(source_name, table_name) %}
     {# `dbt compile` and the linter need no ledger; a run was stopped by require_ledger. #}
-    {% if not execute or not has_ledger() %}
+    {% if not execute or not ingot.has_ledger() %}
         {{ return('false') }}
     {% endif %}
 
-    {% set source_table = raw_table_of(source_name, table_name) %}
+    {% set source_table = ingot.raw_table_of(source_name, table_name) %}
     {% set raw_table = source_table.schema ~ '.' ~ source_table.identifier %}
-    {% if raw_table not in loads_read() %}
-        {% do lock_model() %}
+    {% if raw_table not in ingot.loads_read() %}
+        {% do ingot.lock_model() %}
         {% set is_increment = is_incremental() %}
-        {% set must_compare = is_increment and has_replacing_loads(source_table) %}
+        {% set must_compare = is_increment and ingot.has_replacing_loads(source_table) %}
         {% set list = {
             'raw_table': raw_table,
             'relation': source_table,
             'scope': 'pending' if is_increment and not must_compare else 'all',
             'must_compare': must_compare,
         } %}
-        {% do list.update(wanted_loads(source_table, list.scope)) %}
-        {% do loads_read().update({raw_table: list}) %}
+        {% do list.update(ingot.wanted_loads(source_table, list.scope)) %}
+        {% do ingot.loads_read().update({raw_table: list}) %}
     {% endif %}
-    {{ return(loads_read()[raw_table].predicate) }}
+    {{ return(ingot.loads_read()[raw_table].predicate) }}
 {% endmacro %}
 
 
 {# Tell whether a load that this model has not applied took rows of earlier ones away. #}
 {% macro has_replacing_loads(source_table) %}
     {% set found = run_query(
-        'select 1 from ops.loads where replaces and status = \'complete\' and ' ~ of_table_sql(source_table)
-        ~ ' and load_id not in (select load_id from ops.applied_loads where model = ' ~ model_name_sql() ~ ') limit 1'
+        'select 1 from ops.loads where replaces and status = \'complete\' and ' ~ ingot.of_table_sql(source_table)
+        ~ ' and load_id not in (select load_id from ops.applied_loads where model = '
+        ~ ingot.model_name_sql() ~ ') limit 1'
     ) %}
     {{ return(found.rows | length == 1) }}
 {% endmacro %}
@@ -58,7 +59,7 @@
         complete_loads as (
             select load_id
             from ops.loads
-            where status = 'complete' and {{ of_table_sql(source_table) }}
+            where status = 'complete' and {{ ingot.of_table_sql(source_table) }}
         ),
 
         {# One query, so that no load completes between its answers. #}
@@ -66,9 +67,9 @@
             select
                 load_id,
                 load_id not in (
-                    select load_id from ops.applied_loads where model = {{ model_name_sql() }}
+                    select load_id from ops.applied_loads where model = {{ ingot.model_name_sql() }}
                 ) as is_pending,
-                {{ run_id_sql() }} as run_id,
+                {{ ingot.run_id_sql() }} as run_id,
                 first_load_id
             from ops.files
             where load_id in (select load_id from complete_loads)
@@ -100,7 +101,7 @@
         order by load_id
     {% endset %}
     {% if scope == 'pending' %}
-        {% do warn_of_discarded_loads(source_table) %}
+        {% do ingot.warn_of_discarded_loads(source_table) %}
     {% endif %}
     {% set found = run_query(wanted) %}
     {% set load_ids = found.columns['load_id'].values() | map('int') | list %}
@@ -119,7 +120,7 @@
 
 
 {% macro of_table_sql(relation) -%}
-    table_schema = {{ literal(relation.schema) }} and table_name = {{ literal(relation.identifier) }}
+    table_schema = {{ ingot.literal(relation.schema) }} and table_name = {{ ingot.literal(relation.identifier) }}
 {%- endmacro %}
 
 
@@ -142,9 +143,9 @@
         from ops.applied_loads
         inner join ops.loads using (load_id)
         where
-            model = {{ model_name_sql() }}
+            model = {{ ingot.model_name_sql() }}
             and status <> 'complete'
-            and {{ of_table_sql(source_table) }}
+            and {{ ingot.of_table_sql(source_table) }}
         order by load_id
     {% endset %}
     {% set load_ids = run_query(discarded).columns[0].values() | join(', ') %}

@@ -3,12 +3,12 @@
     of a missing relation's error in every model.
 #}
 {% macro require_ledger() %}
-    {% if execute and not has_ledger() %}
+    {% if execute and not ingot.has_ledger() %}
         {% set is_old = run_query("select to_regclass('ops.loads') is not null").columns[0].values()[0] %}
         {{ exceptions.raise_compiler_error(
             ("The ledger (schema ops) in database '" ~ target.dbname ~ "' is of version 1"
                 if is_old else "The ledger (schema ops) is missing in database '" ~ target.dbname ~ "'")
-            ~ ': run `python -m loaders load` first.'
+            ~ ': run `' ~ ingot.loader_command() ~ ' load` first.'
         ) }}
     {% elif execute %}
         {% set version = run_query('select version from ops.ledger_version').columns[0].values()[0] %}
@@ -16,7 +16,8 @@
             {{ exceptions.raise_compiler_error(
                 "The ledger (schema ops) in database '" ~ target.dbname ~ "' is of version " ~ version
                 ~ ', these models read version 2: '
-                ~ ('run `python -m loaders load` first.' if version < 2 else 'use the models of its revision.')
+                ~ ('run `' ~ ingot.loader_command() ~ ' load` first.' if version < 2
+                    else 'use the models of its revision.')
             ) }}
         {% endif %}
     {% endif %}

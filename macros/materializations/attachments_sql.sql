@@ -59,7 +59,7 @@
             ), '') as definition,
             concat(
                 to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[],
-                to_jsonb(index_class) - {{ incidental_columns() }},
+                to_jsonb(index_class) - {{ ingot.incidental_columns() }},
                 (
                     select jsonb_agg(array[attstattarget::text, attoptions::text] order by attnum)
                     from pg_attribute
@@ -99,12 +99,12 @@
             and not (classid = 'pg_type'::regclass and objid in (reltype, typarray))
     ),
 
-    views as ({{ direct_views_sql(table) }}),
+    views as ({{ ingot.direct_views_sql(table) }}),
 
     traits (is_live, definition, details, display) as (
         select is_live, 'table ' || key, value, format('%s = %s', key, value)
         from tables
-        cross join jsonb_each_text(to_jsonb(tables) - {{ incidental_columns() }})
+        cross join jsonb_each_text(to_jsonb(tables) - {{ ingot.incidental_columns() }})
         union all
         select is_live, 'toast', toast.reloptions::text, 'the parameters of its toast table'
         from tables
@@ -202,7 +202,7 @@
             and not (
                 (
                     display ~ '^index [0-9a-f]{32}$'
-                    or starts_with(display, {{ literal('constraint ' ~ made_as ~ '_') }})
+                    or starts_with(display, {{ ingot.literal('constraint ' ~ made_as ~ '_') }})
                 )
                 and definition not in (select definition from traits where not is_live)
             )

@@ -9,9 +9,9 @@
     many builders, and may not wait for another.
 #}
 {% macro lock_model() %}
-    {% if is_building() and not model.batch %}
-        {% do wait_for_model('1229866756, ' ~ name_hash(this)) %}
-        {% do current_relation(this) %}
+    {% if ingot.is_building() and not model.batch %}
+        {% do ingot.wait_for_model('1229866756, ' ~ ingot.name_hash(this)) %}
+        {% do ingot.current_relation(this) %}
     {% endif %}
 {% endmacro %}
 
@@ -31,7 +31,7 @@
             {{ return(none) }}
         {% endif %}
         {% if attempt % 60 == 0 %}
-            {% set holder = run_query(builder_sql(key)).columns[0].values() | join(', ') %}
+            {% set holder = run_query(ingot.builder_sql(key)).columns[0].values() | join(', ') %}
             {% do log(this.schema ~ '.' ~ this.identifier ~ ' is being built by '
                 ~ (holder or 'another session') ~ ': waiting', info=true) %}
         {% endif %}
@@ -61,7 +61,7 @@
 {% macro current_relation(relation) %}
     {% set kinds = {'r': 'table', 'p': 'table', 'v': 'view', 'm': 'materialized_view'} %}
     {% set kind = run_query(
-        'select relkind::text from pg_class where oid = to_regclass(' ~ literal(relation.render()) ~ ')'
+        'select relkind::text from pg_class where oid = to_regclass(' ~ ingot.literal(relation.render()) ~ ')'
     ).columns[0].values() | first %}
     {% set found = relation.incorporate(type=kinds.get(kind, 'external')) if kind else none %}
     {% set cached = load_cached_relation(relation) %}
@@ -77,7 +77,7 @@
 
 {# Render the hash of a relation's name, the second key of its advisory locks. #}
 {% macro name_hash(relation) -%}
-    hashtext(format('%I.%I', {{ literal(relation.schema) }}, {{ literal(relation.identifier) }}))
+    hashtext(format('%I.%I', {{ ingot.literal(relation.schema) }}, {{ ingot.literal(relation.identifier) }}))
 {%- endmacro %}
 
 

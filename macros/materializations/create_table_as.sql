@@ -12,15 +12,15 @@
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) %}
     {% set contracted = config.get('contract').enforced %}
-    {% if temporary or (contracted and not contract_follows_rows()) %}
+    {% if temporary or (contracted and not ingot.contract_follows_rows()) %}
         {{ return(dbt.postgres__create_table_as(temporary, relation, sql)) }}
     {% endif %}
 
     {{ config.get('sql_header') or '' }}
     create {{ 'unlogged' if config.get('unlogged', false) }} table {{ relation }}
     {{ 'with (fillfactor = 90)' if (config.get('incremental_strategy') or '').startswith('upsert') }}
-    as {{ contracted_select_sql(sql) }};
-    {% set additions = constraint_additions() if contracted else [] %}
+    as {{ ingot.contracted_select_sql(sql) }};
+    {% set additions = ingot.constraint_additions() if contracted else [] %}
     {% if additions %}
         alter table {{ relation }} {{ additions | join(', ') }};
     {% endif %}

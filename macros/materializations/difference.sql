@@ -6,32 +6,32 @@
 {% macro refresh_by_difference(table) %}
     {% set delta = make_temp_relation(table) %}
     {% call statement('main') %}
-        {% if config.get('contract').enforced and not contract_follows_rows() %}
+        {% if config.get('contract').enforced and not ingot.contract_follows_rows() %}
         create temporary table {{ delta }} as
-        {{ contracted_select_sql(sql) }}
+        {{ ingot.contracted_select_sql(sql) }}
         with no data;
         insert into {{ delta }} ({{ adapter.dispatch('get_column_names', 'dbt')() }})
         {{ get_select_subquery(sql) }}
         {% else %}
         create temporary table {{ delta }} as
-        {{ contracted_select_sql(sql) }}
+        {{ ingot.contracted_select_sql(sql) }}
         {% endif %}
     {% endcall %}
     {% do run_query('analyze ' ~ delta) %}
-    {% do change_rows(table, delta) %}
+    {% do ingot.change_rows(table, delta) %}
 {% endmacro %}
 
 
 {% macro change_rows(table, delta) %}
-    {% set keys = difference_keys(table) %}
+    {% set keys = ingot.difference_keys(table) %}
     {% call statement('changes') %}
         delete from {{ table }} as kept
         where not exists (
             select from {{ delta }} as delta
-            where ({{ quoted_list(keys, 'kept') }}) = ({{ quoted_list(keys, 'delta') }})
+            where ({{ ingot.quoted_list(keys, 'kept') }}) = ({{ ingot.quoted_list(keys, 'delta') }})
         );
 
-        {{ get_incremental_upsert_sql({
+        {{ ingot.get_incremental_upsert_sql({
             'target_relation': table,
             'temp_relation': delta,
             'unique_key': keys,
@@ -43,7 +43,7 @@
         do $count$
         begin
             if (select count(*) from {{ table }}) <> (select count(*) from {{ delta }}) then
-                raise unique_violation using message = {{ literal(
+                raise unique_violation using message = {{ ingot.literal(
                     'The new rows of ' ~ table ~ ' have duplicates of (' ~ keys | join(', ') ~ ').'
                 ) }};
             end if;
@@ -61,6 +61,6 @@
 {% macro difference_keys(table) %}
     {% set unique_key = config.get('unique_key') or [] %}
     {% set own = ([unique_key] if unique_key is string else unique_key) | sort(case_sensitive=true) %}
-    {% set keys = unique_keys(table, not_null=true) %}
+    {% set keys = ingot.unique_keys(table, not_null=true) %}
     {{ return(own if own in keys else keys | first) }}
 {% endmacro %}

@@ -17,28 +17,28 @@
     {% set table = this.incorporate(type='table') %}
     {% set built = make_intermediate_relation(table) %}
     {% if existing is none %}
-        {% do run_pre_hooks() %}
-        {% do build_first(table, built) %}
+        {% do ingot.run_pre_hooks() %}
+        {% do ingot.build_first(table, built) %}
     {% else %}
-        {% do check_reads_something(table) %}
-        {% set leftover_in_use = drop_leftovers([built, make_backup_relation(table, 'table')]) %}
-        {% do run_pre_hooks() %}
-        {% set found = attachments(table) %}
-        {% set way = refresh_way(table, mode, found, leftover_in_use) %}
+        {% do ingot.check_reads_something(table) %}
+        {% set leftover_in_use = ingot.drop_leftovers([built, make_backup_relation(table, 'table')]) %}
+        {% do ingot.run_pre_hooks() %}
+        {% set found = ingot.attachments(table) %}
+        {% set way = ingot.refresh_way(table, mode, found, leftover_in_use) %}
         {% if way == 'in_place' %}
-            {% do rebuild_in_place(table) %}
+            {% do ingot.rebuild_in_place(table) %}
         {% elif way == 'difference' %}
-            {% do refresh_by_difference(table) %}
+            {% do ingot.refresh_by_difference(table) %}
         {% else %}
-            {% do build_and_swap(table, built, can_differ=not hindrances(table, found)) %}
+            {% do ingot.build_and_swap(table, built, can_differ=not ingot.hindrances(table, found)) %}
         {% endif %}
     {% endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do adapter.commit() %}
     {% if existing is not none %}
-        {% do begin_transaction() %}
-        {% do drop_leftovers([built]) %}
+        {% do ingot.begin_transaction() %}
+        {% do ingot.drop_leftovers([built]) %}
         {% do adapter.commit() %}
     {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -47,7 +47,7 @@
 
 
 {% macro build_first(table, built) %}
-    {% do drop_relation_if_exists(current_relation(built)) %}
+    {% do drop_relation_if_exists(ingot.current_relation(built)) %}
     {% call statement('main') %}
         {{ get_create_table_as_sql(False, built, sql) }}
     {% endcall %}
@@ -71,7 +71,7 @@
     {% endcall %}
     {% do create_indexes(fresh) %}
     {% set found = {} %}
-    {% for kind, what in run_query(attachments_sql(table, fresh)).rows %}
+    {% for kind, what in run_query(ingot.attachments_sql(table, fresh)).rows %}
         {% do found.setdefault(kind, []).append(what) %}
     {% endfor %}
     {% do run_query('rollback to savepoint fresh') %}
@@ -83,14 +83,14 @@
 {% macro refresh_way(table, mode, found, leftover_in_use) %}
     {% set losses = found.get('attached', []) %}
     {% if mode == 'in_place' %}
-        {% do check_refresh(
+        {% do ingot.check_refresh(
             table, 'cannot go in place, because of',
             found.get('column', []) + found.get('reference', []) + found.get('in_place', [])
         ) %}
         {{ return(mode) }}
     {% endif %}
     {% if mode == 'swap' and not losses and not leftover_in_use %}
-        {% do check_refresh(table, 'changes columns that views read', found.get('view', [])) %}
+        {% do ingot.check_refresh(table, 'changes columns that views read', found.get('view', [])) %}
         {% if found.get('column') %}
             {% do log(table ~ ' changes its columns: ' ~ found['column'] | join(', '), info=true) %}
         {% endif %}
@@ -98,9 +98,9 @@
     {% endif %}
 
     {% set because = 'a swap would lose: ' ~ losses | join('; ') if losses else leftover_in_use %}
-    {% do check_refresh(
+    {% do ingot.check_refresh(
         table, 'cannot go by difference' ~ (' (' ~ because ~ ')' if because) ~ ', because of',
-        hindrances(table, found)
+        ingot.hindrances(table, found)
     ) %}
     {% if because %}
         {% do log(table ~ ' goes by difference, since ' ~ because, info=true) %}
@@ -118,7 +118,7 @@
     {% for part in found.get('lacking', []) %}
         {% do reasons.append(part ~ ' of the model is missing') %}
     {% endfor %}
-    {% if not difference_keys(table) %}
+    {% if not ingot.difference_keys(table) %}
         {% do reasons.append('no unique index has columns that are all not null') %}
     {% endif %}
     {{ return(reasons) }}
@@ -139,12 +139,12 @@
 {# Drop what a failed run has left, each in a transaction of its own; return what is in use. #}
 {% macro drop_leftovers(relations) %}
     {% set in_use = [] %}
-    {% for relation in relations if current_relation(relation) is not none %}
-        {% set leftover = current_relation(relation) %}
+    {% for relation in relations if ingot.current_relation(relation) is not none %}
+        {% set leftover = ingot.current_relation(relation) %}
         {% set obstacle %}
         {%- if leftover.is_table %}
-            {%- call in_a_gap([leftover], 2) %}
-                {{ bound_wait() }}
+            {%- call ingot.in_a_gap([leftover], 2) %}
+                {{ ingot.bound_wait() }}
                 drop table {{ leftover }} restrict;
             {% endcall %}
         {%- else %}
@@ -152,11 +152,11 @@
         {%- endif %}
         {% endset %}
         {% do run_query('commit') %}
-        {% do begin_transaction() %}
+        {% do ingot.begin_transaction() %}
         {% if obstacle | trim %}
             {% do in_use.append(leftover.identifier ~ ' of an earlier refresh is in use, ' ~ obstacle | trim) %}
         {% endif %}
-        {% do current_relation(relation) %}
+        {% do ingot.current_relation(relation) %}
     {% endfor %}
     {{ return(in_use | join('; ')) }}
 {% endmacro %}
@@ -165,7 +165,7 @@
 {% macro run_pre_hooks() %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% if pre_hooks | rejectattr('transaction') | list %}
-        {% do begin_transaction() %}
+        {% do ingot.begin_transaction() %}
     {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 {% endmacro %}

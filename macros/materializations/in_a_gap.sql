@@ -23,12 +23,12 @@
         obstacle text := '';
     begin
         {% if after_snapshots %}
-        old_snapshots := array({{ snapshots_sql() }});
+        old_snapshots := array({{ ingot.snapshots_sql() }});
         while old_snapshots <> '{}' and clock_timestamp() < give_up_at loop
             perform pg_sleep(0.02), pg_stat_clear_snapshot();
             old_snapshots := array(
                 select snapshot
-                from ({{ snapshots_sql() }}) as still_open
+                from ({{ ingot.snapshots_sql() }}) as still_open
                 where snapshot = any(old_snapshots)
             );
         end loop;
@@ -45,7 +45,7 @@
         -- Readers pass this lock, and an autovacuum gives way to a second's wait for it; to the
         -- waits of 50 ms below it would not.
         begin
-            {{ bound_wait() }}
+            {{ ingot.bound_wait() }}
             lock table {{ tables | join(', ') }} in share update exclusive mode;
         exception when lock_not_available then
             is_held := true;

@@ -7,18 +7,18 @@
     {% set patience_seconds = config.meta_get('swap_patience_seconds', 600) %}
     {% set column_names = adapter.get_columns_in_relation(table) | map(attribute='name') | list %}
     {% set obstacle %}
-    {%- call in_a_gap([table], patience_seconds) %}
-        {{ bound_wait() }}
+    {%- call ingot.in_a_gap([table], patience_seconds) %}
+        {{ ingot.bound_wait() }}
         lock table {{ table }} in access exclusive mode;
     {% endcall -%}
     {% endset %}
-    {% do check_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
+    {% do ingot.check_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
         [obstacle | trim] | select | list) %}
     {% call statement('main') %}
-        {{ drop_own_indexes_sql(table) }}
+        {{ ingot.drop_own_indexes_sql(table) }}
         truncate {{ table }};
-        insert into {{ table }} ({{ quoted_list(column_names) }})
-        select {{ quoted_list(column_names) }}
+        insert into {{ table }} ({{ ingot.quoted_list(column_names) }})
+        select {{ ingot.quoted_list(column_names) }}
         from (
             {{ sql }}
         ) as model_subq

@@ -14,12 +14,12 @@
     {% do run_query('analyze ' ~ built) %}
     {% do adapter.commit() %}
 
-    {% do begin_transaction() %}
-    {% do run_query(carry_over_sql(table, built)) %}
+    {% do ingot.begin_transaction() %}
+    {% do run_query(ingot.carry_over_sql(table, built)) %}
     {% do apply_grants(built, config.get('grants'), should_revoke=true) %}
     {% do persist_docs(built, model) %}
     {% set patience_seconds = config.meta_get('swap_patience_seconds', 10 if can_differ else 600) %}
-    {% set obstacle = swap(table, built, patience_seconds) %}
+    {% set obstacle = ingot.swap(table, built, patience_seconds) %}
     {% if not obstacle %}
         {{ return(none) }}
     {% endif %}
@@ -31,7 +31,7 @@
     {% endif %}
     {% do log(table ~ ' goes by difference, since it was not free for a swap in '
         ~ patience_seconds ~ ' s: ' ~ obstacle, info=true) %}
-    {% do change_rows(table, built) %}
+    {% do ingot.change_rows(table, built) %}
 {% endmacro %}
 
 
@@ -43,31 +43,31 @@
 {% macro swap(table, built, patience_seconds) %}
     {% set retired = make_backup_relation(table, 'table') %}
     {% set obstacle %}
-    {%- call in_a_gap([table, built], patience_seconds, after_snapshots=true) %}
+    {%- call ingot.in_a_gap([table, built], patience_seconds, after_snapshots=true) %}
         declare
             search_path_before constant text := current_setting('search_path');
             definitions text[];
             step text;
         begin
-            {{ bound_wait() }}
-            {{ check_loads_sql() }}
+            {{ ingot.bound_wait() }}
+            {{ ingot.check_loads_sql() }}
             for step in
-                select format('select pg_get_viewdef(%s)', view_id) from ({{ direct_views_sql(table) }}) as views
+                select format('select pg_get_viewdef(%s)', view_id) from ({{ ingot.direct_views_sql(table) }}) as views
                 union all
                 {# Without effect. `lock table` would lock all else that the view reads. #}
                 select format('alter view %s owner to %s', view_id::regclass, view_owner)
-                from ({{ direct_views_sql(table) }}) as views
+                from ({{ ingot.direct_views_sql(table) }}) as views
                 union all
                 values
                 ('lock table {{ table }} in access exclusive mode'),
                 ('lock table {{ built }} in access exclusive mode')
             loop
-                {{ bound_wait() }}
+                {{ ingot.bound_wait() }}
                 execute step;
             end loop;
 
             select string_agg(what, '; ') into step
-            from ({{ attachments_sql(table, built) }}) as attachments
+            from ({{ ingot.attachments_sql(table, built) }}) as attachments
             where kind = 'attached';
             if step is not null then
                 raise exception using message = format(
@@ -88,7 +88,7 @@
                     ) || ')',
                     pg_get_viewdef(view_id)
                 )
-                from ({{ direct_views_sql(table) }}) as views
+                from ({{ ingot.direct_views_sql(table) }}) as views
             );
             perform set_config('search_path', search_path_before, true);
             alter table {{ table }} rename to {{ adapter.quote(retired.identifier) }};
@@ -128,17 +128,17 @@
                     and was.attnum > 0 and not was.attisdropped
             )
 
-            select format('revoke all on %s from %s', new_table, {{ grantee_sql() }})
+            select format('revoke all on %s from %s', new_table, {{ ingot.grantee_sql() }})
             from pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))
             where pg_class.oid = new_table
             union all
             select format(
-                'grant %s on %s to %s', privilege_type, new_table, {{ grantee_sql() }}
+                'grant %s on %s to %s', privilege_type, new_table, {{ ingot.grantee_sql() }}
             ) || case when is_grantable then ' with grant option' else '' end
             from aclexplode(coalesce(old_table.relacl, acldefault('r', old_table.relowner)))
             union all
             select format(
-                'grant %s (%I) on %s to %s', privilege_type, attname, new_table, {{ grantee_sql() }}
+                'grant %s (%I) on %s to %s', privilege_type, attname, new_table, {{ ingot.grantee_sql() }}
             ) || case when is_grantable then ' with grant option' else '' end
             from kept_columns, aclexplode(attacl)
             union all

@@ -3,17 +3,17 @@
     keep the table. dbt's own drops what depends on the old table, and does so after the commit.
 #}
 {% materialization table, adapter='postgres' %}
-    {% do lock_model() %}
+    {% do ingot.lock_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if existing is not none and not existing.is_table %}
         {{ return(dbt.materialization_table_default()) }}
     {% endif %}
-    {{ return(full_refresh(existing)) }}
+    {{ return(ingot.full_refresh(existing)) }}
 {% endmaterialization %}
 
 
 {# dbt's own, by one builder. #}
 {% materialization seed, adapter='postgres' %}
-    {% do lock_model() %}
+    {% do ingot.lock_model() %}
     {{ return(dbt.materialization_seed_default()) }}
 {% endmaterialization %}

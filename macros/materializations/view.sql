@@ -4,14 +4,14 @@
     while others queue behind it, and drops what depends on the old one.
 #}
 {% materialization view, adapter='postgres' %}
-    {% do lock_model() %}
+    {% do ingot.lock_model() %}
     {% set existing = load_cached_relation(this) %}
-    {% if not is_building() or existing is none or not existing.is_view or not is_view_of(existing, sql) %}
-        {% do current_relation(make_intermediate_relation(this)) %}
-        {% do current_relation(make_backup_relation(this, 'view')) %}
+    {% if not ingot.is_building() or existing is none or not existing.is_view or not ingot.is_view_of(existing, sql) %}
+        {% do ingot.current_relation(make_intermediate_relation(this)) %}
+        {% do ingot.current_relation(make_backup_relation(this, 'view')) %}
         {{ return(dbt.materialization_view_default()) }}
     {% endif %}
-    {% do run_pre_hooks() %}
+    {% do ingot.run_pre_hooks() %}
     {% call statement('main') %}
         select 'unchanged'
     {% endcall %}

@@ -7,9 +7,9 @@
     pgstattuple tells; a fresh one has 10.
 #}
 {% macro optimize_storage(dry_run=false, dead_percent=10, free_percent=40, min_index_mb=8) %}
-    {% set statements = run_query(storage_statements_sql(dead_percent, free_percent, min_index_mb)) %}
-    {% do show_table('Would run' if dry_run else 'Running', statements) %}
-    {% if not has_pgstattuple() %}
+    {% set statements = run_query(ingot.storage_statements_sql(dead_percent, free_percent, min_index_mb)) %}
+    {% do ingot.show_table('Would run' if dry_run else 'Running', statements) %}
+    {% if not ingot.has_pgstattuple() %}
         {% do print('Indexes are left alone: `create extension pgstattuple` to know theirs.') %}
     {% endif %}
     {% for statement in statements.columns['statement'].values() if not dry_run %}
@@ -29,8 +29,8 @@
     cross join lateral (
         select round(100.0 * n_dead_tup / nullif(n_live_tup + n_dead_tup, 0)) as share
     ) as dead
-    where {{ in_project_sql() }} and share >= {{ dead_percent }}
-    {% if has_pgstattuple() %}
+    where {{ ingot.in_project_sql() }} and share >= {{ dead_percent }}
+    {% if ingot.has_pgstattuple() %}
     union all
     select
         'reindex index concurrently ' || indexrelid::regclass,
@@ -43,9 +43,9 @@
         where avg_leaf_density <> 'NaN'
     ) as free
     where
-        {{ in_project_sql() }}
+        {{ ingot.in_project_sql() }}
         and indisvalid
-        and {{ is_btree_sql('indexrelid') }}
+        and {{ ingot.is_btree_sql('indexrelid') }}
         and pg_relation_size(indexrelid) >= {{ min_index_mb }} * 1024 * 1024
         and share >= {{ free_percent }}
     {% endif %}
@@ -54,6 +54,6 @@
     select 'drop index concurrently ' || indexrelid::regclass, 'left by an interrupted reindex'
     from pg_stat_user_indexes
     inner join pg_index using (indexrelid)
-    where {{ in_project_sql() }} and not indisvalid and indexrelname ~ '_ccnew[0-9]*$'
+    where {{ ingot.in_project_sql() }} and not indisvalid and indexrelname ~ '_ccnew[0-9]*$'
     order by 1 desc
 {% endmacro %}

@@ -5,8 +5,8 @@
     The local server's own settings, by the same reasons, are in loaders/server_settings.py.
 #}
 {% macro settings_report(memory_gb=none) %}
-    {% set settings = run_query(settings_sql(memory_gb)) %}
-    {% do show_table('Settings', settings) %}
+    {% set settings = run_query(ingot.settings_sql(memory_gb)) %}
+    {% do ingot.show_table('Settings', settings) %}
 {% endmacro %}
 
 

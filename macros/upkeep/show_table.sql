@@ -13,9 +13,9 @@
     {% endfor %}
     {% do print('') %}
     {% do print(title) %}
-    {% do print(table_line(table.column_names, widths, kinds)) %}
+    {% do print(ingot.table_line(table.column_names, widths, kinds)) %}
     {% for row in table.rows %}
-        {% do print(table_line(row.values(), widths, kinds)) %}
+        {% do print(ingot.table_line(row.values(), widths, kinds)) %}
     {% endfor %}
     {% if table.rows | length == 0 %}
         {% do print('(none)') %}

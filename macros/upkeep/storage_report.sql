@@ -4,8 +4,8 @@
     page; without it they are the statistics'.
 #}
 {% macro storage_report() %}
-    {% do show_table('Storage', run_query(storage_sql())) %}
-    {% if not has_pgstattuple() %}
+    {% do ingot.show_table('Storage', run_query(ingot.storage_sql())) %}
+    {% if not ingot.has_pgstattuple() %}
         {% do print('`create extension pgstattuple` for the bloat of each index.') %}
     {% endif %}
 {% endmacro %}
@@ -26,14 +26,14 @@
         n_live_tup as live_rows,
         n_dead_tup as dead_rows,
         round(100.0 * n_dead_tup / nullif(n_live_tup + n_dead_tup, 0)) as dead_percent,
-        {% if has_pgstattuple() %}
+        {% if ingot.has_pgstattuple() %}
         (select round(free_percent)::integer from pgstattuple(relations.oid)) as free_percent,
         (
             {# An empty index has no density. #}
             select round(100 - nullif(avg_leaf_density, 'NaN'))::integer
             from pg_index
             cross join lateral pgstatindex(indexrelid)
-            where indrelid = relations.oid and {{ is_btree_sql('indexrelid') }}
+            where indrelid = relations.oid and {{ ingot.is_btree_sql('indexrelid') }}
             order by pg_relation_size(indexrelid) desc
             limit 1
         ) as index_free_percent,
@@ -41,13 +41,13 @@
         coalesce(greatest(last_vacuum, last_autovacuum)::timestamp(0)::text, 'never') as vacuumed
     from pg_class as relations
     inner join pg_stat_user_tables on relid = relations.oid
-    where {{ in_project_sql() }} and relations.relkind <> 'p'
+    where {{ ingot.in_project_sql() }} and relations.relkind <> 'p'
     order by pg_total_relation_size(relations.oid) desc
 {% endmacro %}
 
 
 {% macro in_project_sql() -%}
-    schemaname in ('{{ project_schemas() | join("', '") }}')
+    schemaname in ('{{ ingot.project_schemas() | join("', '") }}')
 {%- endmacro %}
 
 

@@ -15,7 +15,7 @@
         ) }}
     {% endif %}
     {% set table = arg_dict['target_relation'] %}
-    {% set keys = upsert_keys(table, arg_dict['unique_key']) %}
+    {% set keys = ingot.upsert_keys(table, arg_dict['unique_key']) %}
     {% set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
 
     {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
@@ -33,27 +33,27 @@
     from unnest(array['enable_hashjoin', 'enable_mergejoin']) as setting;
 
     {# Unchanged rows are dropped here: `on conflict ... where` would lock, so write, them all. #}
-    insert into {{ table }} as kept ({{ quoted_list(columns) }})
-    select {{ quoted_list(columns) }}
+    insert into {{ table }} as kept ({{ ingot.quoted_list(columns) }})
+    select {{ ingot.quoted_list(columns) }}
     from {{ arg_dict['temp_relation'] }} as delta
     where not exists (
         select from {{ table }} as kept
         where
-            ({{ quoted_list(keys, 'kept') }}) = ({{ quoted_list(keys, 'delta') }})
+            ({{ ingot.quoted_list(keys, 'kept') }}) = ({{ ingot.quoted_list(keys, 'delta') }})
             {%- if compared %}
-            and ({{ quoted_list(compared, 'kept') }})
-                is not distinct from ({{ quoted_list(compared, 'delta') }})
+            and ({{ ingot.quoted_list(compared, 'kept') }})
+                is not distinct from ({{ ingot.quoted_list(compared, 'delta') }})
             {%- endif %}
     )
-    on conflict ({{ quoted_list(keys) }})
+    on conflict ({{ ingot.quoted_list(keys) }})
     {%- if compared %}
     do update set
         {%- for column in moved %}
         {{ adapter.quote(column) }} = excluded.{{ adapter.quote(column) }}{{ ',' if not loop.last }}
         {%- endfor %}
     where
-        ({{ quoted_list(compared, 'kept') }})
-        is distinct from ({{ quoted_list(compared, 'excluded') }})
+        ({{ ingot.quoted_list(compared, 'kept') }})
+        is distinct from ({{ ingot.quoted_list(compared, 'excluded') }})
     {%- else %}
     do nothing
     {%- endif %};

@@ -10,7 +10,7 @@
     {% endif %}
     {% set keys = [unique_key] if unique_key is string else unique_key | list %}
 
-    {% if execute and keys | sort(case_sensitive=true) not in unique_keys(table) %}
+    {% if execute and keys | sort(case_sensitive=true) not in ingot.unique_keys(table) %}
         {{ exceptions.raise_compiler_error(
             table ~ ' has no unique index on exactly (' ~ keys | join(', ')
             ~ '): set `indexes: [{columns: [' ~ keys | join(', ')

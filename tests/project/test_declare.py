@@ -233,7 +233,7 @@ unit_tests:
     description: The version decides, whatever the load.
     model: nyc_rows
     overrides:
-      macros: {is_incremental: false, pending_loads: "true"}
+      macros: {is_incremental: false, ingot.pending_loads: "true"}
     given:
       - input: ref('stg_nyc__rows')
         rows:
@@ -251,7 +251,7 @@ unit_tests:
       macros:
         complete_loads_only: "true"
         file_versions: "select 1 as _file_id, '' as _run_id, 1 as _first_load_id, 1 as _file_rank"
-        declared_columns: [{name: id, cast: "id::integer"}, {name: v, cast: v}]
+        ingot.declared_columns: [{name: id, cast: "id::integer"}, {name: v, cast: v}]
     given:
       - input: source('nyc', 'rows')
         rows:

@@ -12,7 +12,7 @@ import yaml
 from bench.cli import main
 from bench.errors import ToolError
 from bench.generate import shop
-from bench.generate.shop import SEEDS, generate_shop
+from bench.generate.shop import generate_shop
 from tests.conftest import REPOSITORY
 
 ROWS = 50_000
@@ -75,7 +75,7 @@ def test_the_ledgers_grow_with_time_and_name_what_the_plans_have(
 ) -> None:
     known = {"0", *(customer["id"] for customer in customers)}
     for ledger, what in ((items_ledger, "item"), (mods_ledger, "mod")):
-        plan = {row["id"]: row["sku"] for row in rows_of(SEEDS / f"shop_{what}s_plan.csv")}
+        plan = {row["id"]: row["sku"] for row in rows_of(REPOSITORY / "seeds" / f"shop_{what}s_plan.csv")}
         traded = {(row[f"{what}_id"], row[f"{what}_sku"]) for row in ledger}
         assert traded == {(key, sku) for key, sku in plan.items() if sku != "BASIC"}
         assert all(earlier["created_at"] < later["created_at"] for earlier, later in pairwise(ledger))
@@ -83,7 +83,7 @@ def test_the_ledgers_grow_with_time_and_name_what_the_plans_have(
 
 
 def test_the_shop_buys_below_the_price_and_customers_pay_it(items_ledger: list[Row]) -> None:
-    prices = {row["id"]: int(row["price"]) for row in rows_of(SEEDS / "shop_items_plan.csv")}
+    prices = {row["id"]: int(row["price"]) for row in rows_of(REPOSITORY / "seeds" / "shop_items_plan.csv")}
     for row in items_ledger:
         bought, paid = int(row["qty_change"]), int(row["credit_change"])
         if row["customer_id"] == "0":
@@ -106,7 +106,7 @@ def test_some_stocks_are_above_zero_and_some_are_not(items_ledger: list[Row], mo
 
 def test_each_role_buys_its_own_type_most(customers: list[Row], items_ledger: list[Row]) -> None:
     roles = {customer["id"]: customer["role"] for customer in customers}
-    types = {row["id"]: row["type"] for row in rows_of(SEEDS / "shop_items_plan.csv")}
+    types = {row["id"]: row["type"] for row in rows_of(REPOSITORY / "seeds" / "shop_items_plan.csv")}
     bought: dict[str, Counter[str]] = defaultdict(Counter)
     for row in items_ledger:
         if row["customer_id"] != "0":
@@ -123,7 +123,7 @@ def test_the_benchmark_asks_for_customers_who_are_there_whatever_the_seed(tmp_pa
     assert [value for value in name["values"] if value not in known] == ["Nobody Known"]
     assert set(role["values"]) == set(shop.ROLES)
     item, customer = benchmarks["shop_checkout_ledger"]["parameters"]
-    assert (item["min"], item["max"]) == (1, len(rows_of(SEEDS / "shop_items_plan.csv")))
+    assert (item["min"], item["max"]) == (1, len(rows_of(REPOSITORY / "seeds" / "shop_items_plan.csv")))
     assert (customer["min"], customer["max"]) == (1, 200_000)
 
 

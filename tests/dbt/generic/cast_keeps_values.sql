@@ -4,14 +4,14 @@
 #}
 {% test cast_keeps_values(model, column_name, raw_column=none, raw_table=none) %}
     {{ config(severity='warn', fail_calc='coalesce(sum(abs(lost_count)), 0)') }}
-    {% set raw_table = raw_table or source_of(model) %}
+    {% set raw_table = raw_table or ingot.source_of(model) %}
 
     with
 
     raw_values as (
         select count(nullif({{ raw_column or column_name }}, '')) as raw_count
         from {{ raw_table }}
-        where {{ complete_loads_only(raw_table) }}
+        where {{ ingot.complete_loads_only(raw_table) }}
     ),
 
     cast_values as (

@@ -7,7 +7,7 @@
     {% set raw_table = source(source_name, table_name) %}
     {% set columns = [] %}
     {% if execute %}
-        {% for column in declared_columns(source_name, table_name) if column.cast != column.value %}
+        {% for column in ingot.declared_columns(source_name, table_name) if column.cast != column.value %}
             {% do columns.append(column) %}
         {% endfor %}
     {% endif %}
@@ -16,7 +16,7 @@
 
     records as (
         select * from {{ raw_table }}
-        where {{ complete_loads_only(raw_table) }}
+        where {{ ingot.complete_loads_only(raw_table) }}
     ),
 
     counts as (

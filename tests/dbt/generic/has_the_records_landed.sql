@@ -9,13 +9,13 @@
 #}
 {% test has_the_records_landed(model) %}
     {%- set applied_loads = source('ops', 'applied_loads') -%}
-    {%- set view = staging_view_of(model) -%}
-    {%- set config = model_of(model).config if execute else {'unique_key': 'key', 'meta': {}} -%}
+    {%- set view = ingot.staging_view_of(model) -%}
+    {%- set config = ingot.model_of(model).config if execute else {'unique_key': 'key', 'meta': {}} -%}
     {%- set keys = [config.unique_key] if config.unique_key is string else config.unique_key -%}
     {%- set parent_key = config.meta.get('parent_key') -%}
     {%- set columns = keys if not parent_key or parent_key in keys else [parent_key] + keys -%}
     {#- A declared source may name a key by a reserved word. -#}
-    {%- set keys, columns = quoted_list(keys).split(', '), quoted_list(columns).split(', ') -%}
+    {%- set keys, columns = ingot.quoted_list(keys).split(', '), ingot.quoted_list(columns).split(', ') -%}
     with
 
     landed_records as (

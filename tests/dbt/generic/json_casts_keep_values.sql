@@ -11,15 +11,15 @@
     model, fields, array=none, flags=[], known_bad_values=[], raw_table=none
 ) %}
     {{ config(severity='warn', fail_calc='coalesce(sum(abs(lost_count)), 0)') }}
-    {% set raw_table = raw_table or source_of(model) %}
+    {% set raw_table = raw_table or ingot.source_of(model) %}
     {% set no_values = [''] + known_bad_values | map('replace', "'", "''") | list %}
 
     with
 
     documents as (
-        select {{ json_object('raw') }} as document
+        select {{ ingot.json_object('raw') }} as document
         from {{ raw_table }}
-        where {{ complete_loads_only(raw_table) }}
+        where {{ ingot.complete_loads_only(raw_table) }}
     ),
 
     raw_records as (
@@ -27,7 +27,7 @@
         select elements.document
         from documents
         cross join lateral jsonb_array_elements(
-            {{ json_objects("documents.document -> '" ~ array ~ "'") }}
+            {{ ingot.json_objects("documents.document -> '" ~ array ~ "'") }}
         ) as elements (document)
         {%- else -%}
         select * from documents
@@ -40,7 +40,7 @@
             count(*) filter (
                 where
                 lower(document ->> '{{ flag }}') not in ('', 'true', 'false', 't', 'f')
-                and {{ try_cast("(document ->> '" ~ flag ~ "')", 'boolean') }} is null
+                and {{ ingot.try_cast("(document ->> '" ~ flag ~ "')", 'boolean') }} is null
             ) as {{ adapter.quote(flag) }},
             {% endfor -%}
             {% for column, field in fields.items() -%}
