@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bench.scratch_project import write_scratch_project
 
+from bench.compare.scratch_project import write_scratch_project
 from bench.queries.benchmarks import dbt_program
 from loaders.connection import Address, connect
 from loaders.server import LocalServer

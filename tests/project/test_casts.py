@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bench.scratch_project import write_scratch_project
 
+from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address
 from tests.project.conftest import Dbt
 

@@ -98,6 +98,8 @@ def test_all_cases_land_every_row(
     monkeypatch.setattr(cases, "SMALL_FILES", 7)
     monkeypatch.setattr(cases, "UNCHANGED_FILES", (2, 3))
     written = tmp_path / "figures.json"
+    databases = "select datname from pg_database where datname like 'ingot_bench_%' order by 1"
+    before = connection.execute(databases).fetchall()
 
     ours = ["psql", "server", "loader-2", "loader-1", "one-file", "files-2", "rerun-2", "rerun-3"]
     only = [word for name in ours for word in ("--only", name)]
@@ -124,8 +126,7 @@ def test_all_cases_land_every_row(
     assert all(one["peak_bytes"] > 0 for case in figures["comparisons"] for one in case["timings"])
     assert figures["server"]["version"].startswith("PostgreSQL")
     assert "time, psql \\copy = 1" in capsys.readouterr().out
-    left = connection.execute("select count(*) from pg_database where datname like 'ingot_bench_%'").fetchone()
-    assert left == (0,), "the database of the measurement is dropped"
+    assert connection.execute(databases).fetchall() == before, "the database of the measurement is dropped"
     tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
     assert connection.execute(tables).fetchone() == (0,), "the user's database is left alone"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bench.scratch_project import write_scratch_project
 from dbt.contracts.graph.manifest import Manifest
 
+from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.project.conftest import Dbt, Done

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from bench.scratch_project import write_scratch_project
 
+from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.project.conftest import LOCK_MODEL, Dbt, wait_until
