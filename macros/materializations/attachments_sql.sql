@@ -54,10 +54,11 @@
             tables.is_live,
             index_class.oid,
             index_class.relname,
-            replace(pg_get_indexdef(index_class.oid), format(
+            regexp_replace(replace(pg_get_indexdef(index_class.oid), format(
                 'INDEX %I ON %I.%I ', index_class.relname, nspname, tables.relname
-            ), '') as definition,
+            ), ''), ' WITH \([^)]*\)', '') as definition,
             concat(
+                index_class.reloptions,
                 to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[],
                 to_jsonb(index_class) - {{ ingot.incidental_columns() }},
                 (

@@ -111,11 +111,8 @@ def test_a_long_reader_delays_the_refresh_and_nobody_else(items: Items) -> None:
         during = len(asked)
         pid = long_reader.info.backend_pid
         items.refresh(**impossible)
-    assert re.search(
-        r"was not free for a moment in 3 s; it stays as it was: canceling statement due to lock timeout, "
-        rf"held by process .*\b{pid}\b",
-        said,
-    ), said
+    assert "was not free for a moment in 3 s; it stays as it was: canceling statement due to lock timeout" in said
+    assert re.search(rf"held by process .*\b{pid}\b", said), said
     assert during > 100
     assert {answer for _, _, answer in asked} == {(1000,)}
     assert max(seconds for seconds, _, _ in asked) < 1.5, (
