@@ -1,6 +1,7 @@
 """Another dbt project that uses the macros as a package: its wrappers, and what its YAML needs."""
 
 import json
+import os
 import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -24,7 +25,9 @@ def prepare(project: Path, package: str | None) -> str:
     if not settings.exists():
         raise SettingError("This folder has no dbt_project.yml: run `ingot init` in the root of your dbt project.")
     document: dict[str, Any] = yaml.safe_load(settings.read_text()) or {}
-    entry = f"- {_git_entry(package) if _is_url(package) else f'local: {package}'}" if package else _installed_from()
+    entry = (
+        f"- {_git_entry(package) if _is_url(package) else f'local: {package}'}" if package else _installed_from(project)
+    )
     folders = [project / folder for folder in document.get("macro-paths") or ["macros"]]
     written = _write_wrappers(folders, project)
     needed = SETTINGS.read_text().replace("PROJECT", str(document.get("name")))
@@ -69,7 +72,7 @@ def _definitions(folders: list[Path]) -> dict[tuple[str, str], Path]:
     return found
 
 
-def _installed_from() -> str:
+def _installed_from(project: Path) -> str:
     """Return the entry of packages.yml for where pip found ingot, which it keeps (PEP 610)."""
     try:
         origin = json.loads(distribution("ingot").read_text("direct_url.json") or "{}")
@@ -78,7 +81,7 @@ def _installed_from() -> str:
     if "vcs_info" in origin:
         return f"- {_git_entry(origin['url'])}\n    revision: {origin['vcs_info']['commit_id']}"
     if "dir_info" in origin:
-        return f"- local: {url2pathname(urlsplit(origin['url']).path)}"
+        return f"- local: {os.path.relpath(url2pathname(urlsplit(origin['url']).path), project.resolve())}"
     raise SettingError(
         "pip does not say where ingot came from: add `--package` and a clone's folder, or the URL of its repository."
     )
