@@ -44,7 +44,7 @@ class ConvertedFile:
                 columns = self._connection.execute(f"describe select * from {source}", [str(local)]).fetchall()
             except duckdb.Error as error:
                 raise self._unreadable(error) from error
-            values = ", ".join(_text(name, kind_of) for name, kind_of, *_ in columns)
+            values = ", ".join(f"{text_of(name, kind_of)} as {quoted(name)}" for name, kind_of, *_ in columns)
             readable, writable = os.pipe()
             self._output = stack.enter_context(open(readable, "rb", buffering=PIPE_BYTES))  # noqa: PTH123 - no path
             self._thread = threading.Thread(
@@ -105,14 +105,19 @@ def _local_copy(stored: StoredFile) -> Any:
         yield Path(copy.name)
 
 
-def _text(name: str, kind: str) -> str:
+def text_of(name: str, kind: str) -> str:
     """Return the expression of a column's text: JSON of what is nested, and of JSON what it says."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     if kind == "JSON":
-        texts = f"when 'VARCHAR' then {quoted} ->> '$' when 'NULL' then null else cast({quoted} as varchar)"
-        value = f"case json_type({quoted}) {texts} end"
+        texts = f"when 'VARCHAR' then {column} ->> '$' when 'NULL' then null else cast({column} as varchar)"
+        value = f"case json_type({column}) {texts} end"
     elif kind.startswith(("STRUCT", "MAP", "UNION")) or kind.endswith("]"):
-        value = f"to_json({quoted})"
+        value = f"to_json({column})"
     else:
-        value = quoted
-    return f"cast({value} as varchar) as {quoted}"
+        value = column
+    return f"cast({value} as varchar)"
+
+
+def quoted(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

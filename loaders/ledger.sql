@@ -117,3 +117,15 @@ create table if not exists ops.applied_loads (
 );
 comment on table ops.applied_loads is
 'One row per load that a dbt model has read, by the model''s quoted schema and name; dbt writes it.';
+
+-- The cast of PostgreSQL 15, where only a caught exception tells that a value is no valid input. Parallel unsafe, as is
+-- the default: a caught exception is a subtransaction, which parallel workers cannot start.
+create or replace function ops.try_cast(value text, result anyelement)
+returns anyelement language plpgsql stable as $$
+begin
+    result := value;
+    return result;
+exception when data_exception then
+    return null;
+end
+$$;

@@ -125,7 +125,7 @@ def _upgrade(connection: psycopg.Connection) -> None:
 def _upgrade_from_1(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
     if ledger_version(connection) != 1:
         return  # another loader was faster
-    _refuse_running_loaders(connection, heaps)
+    _check_no_loader_runs(connection, heaps)
     # So that the views' definitions have every name in them qualified.
     connection.execute("set local search_path = ''")
     views = _views(connection, heaps)
@@ -180,7 +180,7 @@ def _views(connection: psycopg.Connection, heaps: list[RawTable]) -> list[tuple[
     return [(schema, name, statement) for schema, name, _, statement in rows]
 
 
-def _refuse_running_loaders(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
+def _check_no_loader_runs(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
     """LoadError if a loader of version 1 is at work: it would go on by tables that are no more."""
     for table in heaps:
         row = connection.execute(

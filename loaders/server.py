@@ -92,7 +92,7 @@ class LocalServer:
             self._create_role_and_database()
             return f"already up: {self.address.url}"
         self._clear_stale_lock()
-        self._refuse_taken_port()
+        self._check_port_is_free()
         self._write(self.data / "ingot.conf", settings_file(self._major_version(), self.address.port))
         self._start()
         self._create_role_and_database()
@@ -254,7 +254,7 @@ class LocalServer:
                 return
             time.sleep(0.1)
 
-    def _refuse_taken_port(self) -> None:
+    def _check_port_is_free(self) -> None:
         with socket.socket() as probe:
             # As the server does, so that connections still closing do not count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

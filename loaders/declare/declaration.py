@@ -83,6 +83,8 @@ def _of_records(sample: Sample) -> list[str]:
         doubts.append("the file has no record: its columns are declared as text")
     if not sample.is_whole:
         doubts.append(f"only the first {sample.rows:,} records were looked at")
+    if not sample.has_header:
+        doubts.append("the file has no header; its columns are numbered: list their names as `columns` under `bronze`")
     if sample.encoding != "utf-8":
         doubts.append(f"the file is not UTF-8; declared as encoding: {sample.encoding}")
     if sample.rejected:

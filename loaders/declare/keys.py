@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
-from loaders.declare.sample import Sample, quoted
+from loaders.declare.sample import Sample
 from loaders.declare.types import ColumnType
+from loaders.duckdb_file import quoted
 from loaders.errors import SettingError
 from loaders.header import snake_case
 

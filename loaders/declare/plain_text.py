@@ -15,7 +15,6 @@ COPIED_BYTES = 256 * 1024**2
 REFUSED = {
     b"\xff\xfe": "is in UTF-16. Convert it to UTF-8.",
     b"\xfe\xff": "is in UTF-16. Convert it to UTF-8.",
-    b"[": "is a JSON array. Write one document a line: `jq -c '.[]'`.",
 }
 
 

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -11,9 +11,10 @@ import duckdb
 from loaders.bronze import BronzeFile, Folder
 from loaders.copy_format import CopyFormat
 from loaders.declare.plain_text import READ_BYTES, UTF8_SIGNATURE, as_utf8
+from loaders.duckdb_file import READERS, quoted, text_of
 from loaders.errors import FileError
 from loaders.first_record import read_first_record
-from loaders.header import snake_case
+from loaders.header import column_names, snake_case
 from loaders.landing_file import open_bronze
 
 SAMPLE_ROWS = 1_000_000
@@ -45,6 +46,8 @@ class Sample:
     is_whole: bool
     delimiter: str = ","
     quote: str = '"'
+    escape: str = '"'
+    has_header: bool = True
     encoding: str = "utf-8"
     rejected: tuple[str, ...] = ()
 
@@ -59,15 +62,47 @@ def read_sample(path: Path, *, rows: int = SAMPLE_ROWS) -> Iterator[Sample]:
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"set temp_directory = {_literal(folder)}")
         connection.execute("set enable_progress_bar = false")
-        encoding, plain = as_utf8(file, path, Path(folder))
+        encoding, plain = ("utf-8", path) if _converted_kind(path) else as_utf8(file, path, Path(folder))
         try:
-            if _is_json(plain):
+            if kind := _converted_kind(path):
+                yield _read_converted(connection, path, kind, rows)
+            elif _is_json(plain):
                 yield _read_json(connection, path, plain, rows)
             else:
                 yield _read_csv(connection, path, file, plain, encoding, rows)
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise FileError(f"{path} cannot be read: {reason} Correct it, or export it again.") from error
+
+
+def _converted_kind(path: Path) -> str | None:
+    """Return parquet or json (an array) for what the loader lands by way of DuckDB."""
+    with path.open("rb") as stream:
+        first = stream.read(READ_BYTES)
+    if first.startswith(b"PAR1"):
+        return "parquet"
+    return "json" if first.removeprefix(UTF8_SIGNATURE).lstrip().startswith(b"[") else None
+
+
+def _read_converted(connection: duckdb.DuckDBPyConnection, path: Path, kind: str, rows: int) -> Sample:
+    connection.execute("set timezone = 'UTC'")
+    source = READERS[kind].replace("?", _literal(path))
+    described = connection.execute(f"describe select * from {source}").fetchall()
+    fields = [name for name, *_ in described]
+    names = column_names(fields)
+    texts = ", ".join(
+        f"nullif({text_of(field, data_type)}, '') as {quoted(name)}"
+        for name, (field, data_type, *_) in zip(names, described, strict=True)
+    )
+    connection.execute(
+        f"create table sample as select row_number() over () as record_number, {texts} "
+        f"from (from {source} limit {rows})"
+    )
+    landed = _count(connection)
+    columns = tuple(SampleColumn(name=name, original=field) for name, field in zip(names, fields, strict=True))
+    return Sample(
+        path=str(path), format=kind, connection=connection, columns=columns, rows=landed, is_whole=landed < rows
+    )
 
 
 def _is_json(plain: Path) -> bool:
@@ -78,18 +113,18 @@ def _is_json(plain: Path) -> bool:
 def _read_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, file: BronzeFile, plain: Path, encoding: str, rows: int
 ) -> Sample:
-    delimiter, quote, has_header = _dialect(connection, path, plain)
-    copy_format = CopyFormat(delimiter=delimiter, quote=quote, escape=quote, encoding_name=encoding)
+    delimiter, quote, escape, seems_headed = _dialect(connection, plain)
+    copy_format = CopyFormat(delimiter=delimiter, quote=quote, escape=escape, encoding_name=encoding)
     with closing(open_bronze(file, copy_format)) as stream:
         first = read_first_record(stream, copy_format, str(path))
-    if not has_header and any(not field or field[:1].isdigit() for field in first.fields):
-        shown = delimiter.join(first.fields)[:80]
-        raise FileError(f"{path} has no header: its first line is {shown!r}. Put one in front.")
+    # Of texts alone the sniffer cannot tell a header from a record; no header has a number in it.
+    has_header = seems_headed or not any(field[:1].isdigit() for field in first.fields)
+    copy_format = replace(copy_format, has_header=has_header)
     columns = copy_format.columns(first.fields, str(path))
     names, fields = list(columns), list(columns.values())
     read = (
-        f"read_csv({_literal(plain)}, auto_detect = false, header = true, columns = {_as_map(names)}, "
-        f"delim = {_literal(delimiter)}, quote = {_literal(quote)}, escape = {_literal(quote)}, "
+        f"read_csv({_literal(plain)}, auto_detect = false, header = {has_header}, columns = {_as_map(names)}, "
+        f"delim = {_literal(delimiter)}, quote = {_literal(quote)}, escape = {_literal(escape)}, "
         "store_rejects = true, max_line_size = 33554432, strict_mode = "
     )
     create = "create table sample as select row_number() over () as record_number, * "
@@ -111,13 +146,15 @@ def _read_csv(
         is_whole=landed < rows,
         delimiter=delimiter,
         quote=quote,
+        escape=escape,
+        has_header=has_header,
         encoding=encoding,
         rejected=tuple(row[0] for row in rejected),
     )
 
 
-def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path) -> tuple[str, str, bool]:
-    """Return the file's delimiter and quote, and whether it seems to have a header."""
+def _dialect(connection: duckdb.DuckDBPyConnection, plain: Path) -> tuple[str, str, str, bool]:
+    """Return the file's delimiter, quote and escape, and whether it seems to have a header."""
     with plain.open("rb") as stream:
         data = stream.read(READ_BYTES)
     first = data.removeprefix(UTF8_SIGNATURE).partition(b"\n")[0].decode(errors="replace")
@@ -130,11 +167,11 @@ def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path) -> 
         sniffed = None
     # Where lines have more or fewer fields, the sniffer finds a delimiter that none has.
     if sniffed is None or (sniffed[0] not in first and frequent in first):
-        return frequent, '"', True
+        return frequent, '"', '"', True
     delimiter, quote, escape, has_header = sniffed
-    if escape == "\\" and b'\\"' in data:
-        raise FileError(f"{path} escapes a quote with a backslash. Export it with quotes doubled, as RFC 4180 has it.")
-    return delimiter, quote if len(quote) == 1 else '"', has_header
+    quote = quote if len(quote) == 1 else '"'
+    is_escaped = escape == "\\" and f"\\{quote}".encode() in data
+    return delimiter, quote, "\\" if is_escaped else quote, has_header
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, rows: int) -> Sample:
@@ -186,11 +223,6 @@ def _check_names(columns: Sequence[SampleColumn], path: Path) -> None:
                 "Rename one of them."
             )
         names[column.name] = column.original
-
-
-def quoted(name: str) -> str:
-    """Return a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _json_path(field: str) -> str:

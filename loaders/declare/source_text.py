@@ -62,6 +62,10 @@ def _bronze(made: Declaration) -> Iterator[tuple[str, str]]:
         yield "delimiter", in_quotes(sample.delimiter)
     if sample.quote != '"':
         yield "quote", in_quotes(sample.quote)
+    if sample.escape != sample.quote:
+        yield "escape", in_quotes(sample.escape)
+    if not sample.has_header:
+        yield "header", "false"
     if sample.encoding != "utf-8":
         yield "encoding", sample.encoding
     # Of two records of one file with the same key, the later one counts.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from loaders.declare.casts import CASTS, EPOCHS, JSONB, TEXT, Cast
-from loaders.declare.sample import Sample, SampleColumn, quoted
+from loaders.declare.sample import Sample, SampleColumn
+from loaders.duckdb_file import quoted
 
 # Texts that stand for no value. Only where the others are numbers, dates or booleans: as text, NA may be Namibia.
 NULL_TEXTS = (

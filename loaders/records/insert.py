@@ -72,7 +72,7 @@ class InsertResult:
             first = self.failed_chunks[0]
             raise LoadError(
                 f"{len(self.failed_chunks):,} of {self.total_chunks:,} chunks failed, first {first}. "
-                "Mend those records and insert them again; the other chunks are in the table."
+                "Correct those records and insert them again; the other chunks are in the table."
             ) from first.error
 
 

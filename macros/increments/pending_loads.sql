@@ -24,7 +24,7 @@
     {% set source_table = ingot.raw_table_of(source_name, table_name) %}
     {% set raw_table = source_table.schema ~ '.' ~ source_table.identifier %}
     {% if raw_table not in ingot.loads_read() %}
-        {% do ingot.hold_model() %}
+        {% do ingot.lock_model() %}
         {% set is_increment = is_incremental() %}
         {% set must_compare = is_increment and ingot.has_replacing_loads(source_table) %}
         {% set list = {

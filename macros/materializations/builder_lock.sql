@@ -8,7 +8,7 @@
     snapshot, for which the first one's swap would wait. A batch of a microbatch model is one of
     many builders, and may not wait for another.
 #}
-{% macro hold_model() %}
+{% macro lock_model() %}
     {% if ingot.is_building() and not model.batch %}
         {% do ingot.wait_for_model('1229866756, ' ~ ingot.name_hash(this)) %}
         {% do ingot.current_relation(this) %}

@@ -83,14 +83,14 @@
 {% macro refresh_way(table, mode, found, leftover_in_use) %}
     {% set losses = found.get('attached', []) %}
     {% if mode == 'in_place' %}
-        {% do ingot.refuse_refresh(
+        {% do ingot.check_refresh(
             table, 'cannot go in place, because of',
             found.get('column', []) + found.get('reference', []) + found.get('in_place', [])
         ) %}
         {{ return(mode) }}
     {% endif %}
     {% if mode == 'swap' and not losses and not leftover_in_use %}
-        {% do ingot.refuse_refresh(table, 'changes columns that views read', found.get('view', [])) %}
+        {% do ingot.check_refresh(table, 'changes columns that views read', found.get('view', [])) %}
         {% if found.get('column') %}
             {% do log(table ~ ' changes its columns: ' ~ found['column'] | join(', '), info=true) %}
         {% endif %}
@@ -98,7 +98,7 @@
     {% endif %}
 
     {% set because = 'a swap would lose: ' ~ losses | join('; ') if losses else leftover_in_use %}
-    {% do ingot.refuse_refresh(
+    {% do ingot.check_refresh(
         table, 'cannot go by difference' ~ (' (' ~ because ~ ')' if because) ~ ', because of',
         ingot.hindrances(table, found)
     ) %}
@@ -125,7 +125,7 @@
 {% endmacro %}
 
 
-{% macro refuse_refresh(table, problem, reasons) %}
+{% macro check_refresh(table, problem, reasons) %}
     {% if reasons %}
         {{ exceptions.raise_compiler_error(
             'The full refresh of ' ~ table ~ ' ' ~ problem ~ ': ' ~ reasons | join('; ')

@@ -1,6 +1,6 @@
 {# dbt's materialization with one builder and another full refresh; an increment is dbt's own. #}
 {% materialization incremental, adapter='postgres' %}
-    {% do ingot.hold_model() %}
+    {% do ingot.lock_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if existing is not none and existing.is_table and ingot.must_compare() and not should_full_refresh() %}
         {{ return(ingot.full_refresh(existing, mode='difference')) }}

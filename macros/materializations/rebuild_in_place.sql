@@ -12,7 +12,7 @@
         lock table {{ table }} in access exclusive mode;
     {% endcall -%}
     {% endset %}
-    {% do ingot.refuse_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
+    {% do ingot.check_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
         [obstacle | trim] | select | list) %}
     {% call statement('main') %}
         {{ ingot.drop_own_indexes_sql(table) }}

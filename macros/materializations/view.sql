@@ -4,7 +4,7 @@
     while others queue behind it, and drops what depends on the old one.
 #}
 {% materialization view, adapter='postgres' %}
-    {% do ingot.hold_model() %}
+    {% do ingot.lock_model() %}
     {% set existing = load_cached_relation(this) %}
     {% if not ingot.is_building() or existing is none or not existing.is_view or not ingot.is_view_of(existing, sql) %}
         {% do ingot.current_relation(make_intermediate_relation(this)) %}

@@ -5,11 +5,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from loaders.__main__ import main
+from loaders.declare.declaration import declaration
 from loaders.declare.sample import read_sample
 from loaders.declare.types import column_types
 from loaders.errors import FileError
@@ -150,15 +152,51 @@ def test_ndjson_has_a_column_a_field(tmp_path: Path) -> None:
     assert doubts_of(path) == ["digits: the JSON strings are each an integer ('12', '13'); kept as text"]
 
 
+def test_a_file_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("1,2\n3,4\n")
+    with read_sample(path) as sample:
+        assert [column.name for column in sample.columns] == ["column_1", "column_2"]
+        assert (sample.has_header, sample.rows) == (False, 2)
+        made = declaration(sample, name="a.b", path="x.csv", key=["column_1"], by=[])
+    assert any("no header" in doubt for doubt in made.doubts)
+
+
+def test_quotes_behind_a_backslash(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('a,b\n"say \\"hi\\"",1\n"say \\"ho\\"",2\n')
+    with read_sample(path) as sample:
+        assert sample.escape == "\\"
+        assert sample.connection.execute("select a from sample").fetchall() == [('say "hi"',), ('say "ho"',)]
+
+
+def test_names_that_are_missing_or_come_twice(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(",name,name\n1,a,b\n")
+    with read_sample(path) as sample:
+        assert [column.name for column in sample.columns] == ["column_1", "name", "name_2"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json"])
+def test_files_that_duckdb_reads(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    option = ", array true" if kind == "json" else ""
+    rows = "values (1, 'a', [1, 2]), (2, null, null)"
+    duckdb.execute(f"copy (from ({rows}) as t (id, \"The Name\", tags)) to '{path}' (format {kind}{option})")
+    with read_sample(path) as sample:
+        assert sample.format == kind
+        assert [column.name for column in sample.columns] == ["id", "the_name", "tags"]
+        rows_read = sample.connection.execute("select * exclude (record_number) from sample").fetchall()
+        assert rows_read == [("1", "a", "[1,2]"), ("2", None, None)]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"PAR1", "declare `format: parquet`"),
+        (b"PAR1", "cannot be read"),
         (b"PK\x03\x04", "damaged zip archive"),
-        (b'[{"a": 1}]', "Write one document a line"),
+        (b'[{"a": 1}', "cannot be read"),
         (b"\xff\xfea\0", "Convert it to UTF-8"),
-        (b"1,2\n3,4\n", "has no header"),
-        (b'a,b\n"say \\"hi\\"",1\n"say \\"ho\\"",2\n', "quotes doubled"),
         (b"", "is empty"),
     ],
 )
