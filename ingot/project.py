@@ -1,6 +1,7 @@
 """Another dbt project that uses the macros as a package: its wrappers, and what its YAML needs."""
 
 import json
+import os
 import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -24,7 +25,7 @@ def prepare(project: Path, package: str | None) -> str:
     if not settings.exists():
         raise SettingError("This folder has no dbt_project.yml: run `ingot init` in the root of your dbt project.")
     document: dict[str, Any] = yaml.safe_load(settings.read_text()) or {}
-    entry = f"- {_git_entry(package) if _is_url(package) else f'local: {package}'}" if package else _installed_from()
+    entry = _entry(package) if package else _installed_from(project)
     folders = [project / folder for folder in document.get("macro-paths") or ["macros"]]
     written = _write_wrappers(folders, project)
     needed = SETTINGS.read_text().replace("PROJECT", str(document.get("name")))
@@ -32,7 +33,7 @@ def prepare(project: Path, package: str | None) -> str:
         (
             *written,
             "\npackages.yml:\n",
-            f"packages:\n  {entry}",
+            f"packages:\n  - {entry}",
             "\ndbt_project.yml:\n",
             needed,
             "next: add these lines, where they are not there yet, then\n    dbt deps\n    ingot declare FILE",
@@ -69,24 +70,20 @@ def _definitions(folders: list[Path]) -> dict[tuple[str, str], Path]:
     return found
 
 
-def _installed_from() -> str:
-    """Return the entry of packages.yml for where pip found ingot, which it keeps (PEP 610)."""
+def _installed_from(project: Path) -> str:
+    """Return the entry of packages.yml for where pip found ingot, which pip keeps (PEP 610)."""
     try:
         origin = json.loads(distribution("ingot").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         origin = {}
     if "vcs_info" in origin:
-        return f"- {_git_entry(origin['url'])}\n    revision: {origin['vcs_info']['commit_id']}"
+        return f"git: {origin['url']}\n    revision: {origin['vcs_info']['commit_id']}"
     if "dir_info" in origin:
-        return f"- local: {url2pathname(urlsplit(origin['url']).path)}"
+        return f"local: {os.path.relpath(url2pathname(urlsplit(origin['url']).path), project.resolve())}"
     raise SettingError(
         "pip does not say where ingot came from: add `--package` and a clone's folder, or the URL of its repository."
     )
 
 
-def _git_entry(url: str) -> str:
-    return f"git: {url}"
-
-
-def _is_url(package: str) -> bool:
-    return "://" in package or package.endswith(".git")
+def _entry(package: str) -> str:
+    return f"git: {package}" if "://" in package or package.endswith(".git") else f"local: {package}"

@@ -155,7 +155,7 @@ def test_macros_call_one_another_by_the_name_of_the_package(parsed: Manifest) ->
     ours = [one for one in parsed.macros.values() if one.package_name == "ingot"]
     # These have a plain name in every project, and a unit test may override is_incremental by it.
     names = {one.name for one in ours} - {"generate_schema_name", "is_incremental"}
-    plain = re.compile(rf"(?<![\w.'\"])({'|'.join(sorted(names))})\b(?=\(|,\n)")
+    plain = re.compile(rf"(?<![\w.'\"])({'|'.join(sorted(names))})(?=\()")
     beside = re.compile(r"\{#.*?#\}|\{%-? *(macro|test|materialization) .*?%\}", re.DOTALL)
     found = {one.name: {call[1] for call in plain.finditer(beside.sub("", one.macro_sql))} for one in ours}
     assert {name: calls for name, calls in found.items() if calls} == {}

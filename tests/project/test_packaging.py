@@ -26,7 +26,7 @@ from tests.project.own_project import OwnDbt
 
 FOLDERS = ("analyses", "bench", "ingot", "loaders", "macros", "models", "seeds", "tests/dbt")
 FILES = ("LICENSE", "README.md", "dbt_project.yml", "profiles.yml", "pyproject.toml", "setup.py")
-PEOPLE = "id,name,born\n1,Ada,1815-12-10\n2,Grace,1906-12-09\n"
+PEOPLE = "id,name,born,share\n1,Ada,1815-12-10,12.5%\n2,Grace,1906-12-09,50%\n"
 INSERT_AND_READ = """
 import asyncio, sys
 from ingot import insert_records, run_queries
@@ -155,7 +155,8 @@ def test_a_project_with_loaders_of_its_own_loads_and_builds(
 
     # What `init` prints is all that the project needs.
     packages, settings = re.split(r"^\S+\.yml:\n", analytics.ingot("init"), flags=re.MULTILINE)[1:]
-    assert yaml.safe_load(packages) == {"packages": [{"local": str(analytics.installed.clone)}]}
+    [package] = yaml.safe_load(packages)["packages"]
+    assert (analytics.folder / package["local"]).resolve() == analytics.installed.clone.resolve()
     analytics.write("packages.yml", packages)
     settings = settings.partition("\nnext:")[0]
     analytics.write("dbt_project.yml", analytics.folder.joinpath("dbt_project.yml").read_text() + settings)
@@ -168,15 +169,15 @@ def test_a_project_with_loaders_of_its_own_loads_and_builds(
     folders = ["--project-dir", str(analytics.folder), "--profiles-dir", str(REPOSITORY)]
     assert dbtRunner().invoke(["--quiet", "--log-path", str(analytics.folder / "logs"), "deps", *folders]).success
     analytics.dbt.succeed("build")
-    read = "select id, name, _load_id from staging_core.hr_people order by id"
-    assert connection.execute(read).fetchall() == [(1, "Ada", 1), (2, "Grace", 1)]
+    read = "select id, name, share::text, _load_id from staging_core.hr_people order by id"
+    assert connection.execute(read).fetchall() == [(1, "Ada", "0.125", 1), (2, "Grace", "0.50", 1)]
 
     # An increment writes what changed, a full refresh keeps what depends on the table.
     connection.execute("create view public.names as select name from staging_core.hr_people")
-    analytics.write("data/bronze/hr/2.csv", "id,name,born\n1,Ada King,1815-12-10\n3,Alan,1912-06-23\n")
+    analytics.write("data/bronze/hr/2.csv", "id,name,born,share\n1,Ada King,1815-12-10,12.5%\n3,Alan,1912-06-23,\n")
     assert "1 file, 2 records" in analytics.ingot("load")
     analytics.dbt.succeed("build")
-    rows = [(1, "Ada King", 2), (2, "Grace", 1), (3, "Alan", 2)]
+    rows = [(1, "Ada King", "0.125", 2), (2, "Grace", "0.50", 1), (3, "Alan", None, 2)]
     assert connection.execute(read).fetchall() == rows
     before = connection.execute("select 'staging_core.hr_people'::regclass::oid").fetchone()
     analytics.dbt.succeed("run", "--full-refresh")
