@@ -262,6 +262,7 @@ def test_the_settings_are_those_of_this_repository() -> None:
     ours = yaml.safe_load((REPOSITORY / "dbt_project.yml").read_text())
     for layer, settings in told["models"]["PROJECT"].items():
         assert settings == {key: value for key, value in ours["models"]["ingot"][layer].items() if key.startswith("+")}
+    assert told["on-run-start"] == [hook.replace("{{ ", "{{ ingot.") for hook in ours["on-run-start"]]
     # Each folder of samples is set aside.
     folders = {path.name for path in (REPOSITORY / "models" / "staging").iterdir() if path.is_dir()}
     assert folders == told["sources"]["ingot"]["staging"].keys()
