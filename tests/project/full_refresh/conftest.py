@@ -114,8 +114,8 @@ def manifests() -> dict[str, Manifest]:
 @pytest.fixture(scope="module")
 def built(server: LocalServer, server_version: int, project: Path, manifests: dict[str, Manifest]) -> Iterator[str]:
     """The name of a database with core.items built, for every test to start from a copy of."""
-    address = replace(server.address, database="project")
-    with connect(server.address) as connection:
+    address = replace(server.superuser_address, database="project")
+    with connect(server.superuser_address) as connection:
         connection.execute("drop database if exists project with (force)")
         connection.execute("create database project")
         with connect(address) as own:
@@ -128,8 +128,8 @@ def built(server: LocalServer, server_version: int, project: Path, manifests: di
 
 @pytest.fixture
 def address(server: LocalServer, built: str) -> Address:
-    address = replace(server.address, database="project")
-    with connect(server.address) as connection:
+    address = replace(server.superuser_address, database="project")
+    with connect(server.superuser_address) as connection:
         connection.execute("drop database if exists project with (force)")
         connection.execute(f"create database project template {built}")
     return address

@@ -201,7 +201,7 @@ def runner(surrounded: Items) -> Iterator[Items]:
     surrounded.connection.execute("grant select on public.raw_items to runner")
     surrounded.connection.execute("grant create, temporary on database project to runner")
     surrounded.connection.execute("alter table core.items owner to runner")
-    surrounded.dbt.address = replace(surrounded.dbt.address, user="runner")
+    surrounded.dbt.address = replace(surrounded.dbt.address, user="runner", password="ingot")
     yield surrounded
     surrounded.connection.execute("drop owned by runner cascade; drop role runner")
 
@@ -216,7 +216,7 @@ def test_views_that_the_role_may_not_replace_stay(runner: Items) -> None:
     assert runner.surroundings() == before
     assert {row[2] for row in runner.rows("other.red")} == {7}
 
-    runner.connection.execute("grant owner_of_items, ingot to runner; grant create on schema other to runner")
+    runner.connection.execute("grant owner_of_items, postgres to runner; grant create on schema other to runner")
     old_id = runner.table_id()
     runner.refresh()
     assert runner.table_id() != old_id
