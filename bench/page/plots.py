@@ -16,6 +16,7 @@ WIDTH = 880
 BAR, AXIS, LEGEND, LINES = 26, 48, 34, 320
 # The mean width of a label's character, and what surrounds names and labels.
 CHARACTER, SPACE = 6.3, 24
+WIDEST_CHARACTER = 8
 FONT = "Arial, Helvetica, sans-serif"
 TEXT, MUTED, GRID = "var(--text)", "var(--muted)", "var(--grid)"
 OURS, OTHERS = "var(--ours)", "var(--others)"
@@ -50,7 +51,9 @@ def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
     """Draw horizontal bars, this project's in its own colour."""
     chart = alt.Chart(_values(bars))
     x, least = _x(bars, axis, scale)
-    y = alt.Y("name:N", title=None, sort=None)
+    # The browser's font may be wider than the one that the plot was laid out with: names would be cut at the left.
+    room = alt.Axis(minExtent=WIDEST_CHARACTER * max(len(bar.name) for bar in bars))
+    y = alt.Y("name:N", title=None, sort=None, axis=room)
     color = alt.condition("datum.is_ours", alt.value(OURS), alt.value(OTHERS))
     layers: list[Any] = [
         chart.mark_bar(height=alt.RelativeBandSize(0.66), cornerRadiusEnd=2).encode(
@@ -112,7 +115,7 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
 
 def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
     """Return the horizontal axis, which leaves room for the labels right of their bars, and where it begins."""
-    plot = WIDTH - SPACE - CHARACTER * max(len(bar.name) for bar in bars)
+    plot = WIDTH - SPACE - WIDEST_CHARACTER * max(len(bar.name) for bar in bars)
     positive = [value for bar in bars for value in (bar.value, bar.low) if value]
     least = 10.0 ** floor(log10(min(positive, default=1)) - 0.01) if scale == "log" else 0.0
 
