@@ -66,6 +66,30 @@ class Block:
         records = (record.removesuffix(b"\r\n") for record in self._split())
         return replace(self, data=b"".join(record.removesuffix(b"\n") + b"\n" for record in records))
 
+    def without_blank_lines(self) -> list["Block"]:
+        """Return the block in parts without the lines that are no records; itself where there are none."""
+        dialect, size = self.file.dialect, self.file.lineage.size
+        if dialect is None or dialect.keep_blank_lines or self.original:
+            return [self]
+        parts: list[Block] = []
+        run: list[bytes] = []
+        offset, number = self.offset, self.first_record
+        records = self._split()
+        for record in [*records, b""]:
+            lineage = size(number, 1) if record else 0
+            if record[lineage:] not in (b"", b"\n", b"\r\n"):
+                run.append(record)
+            elif run:
+                first = number - len(run)
+                length = sum(map(len, run)) - size(first, len(run))
+                parts.append(
+                    replace(self, data=b"".join(run), offset=offset - length, first_record=first, records=len(run))
+                )
+                run = []
+            offset += len(record) - lineage
+            number += 1
+        return [self] if [part.records for part in parts] == [len(records)] else parts
+
     def _split(self) -> list[bytes]:
         dialect = self.file.dialect
         return split_records(

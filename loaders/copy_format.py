@@ -85,6 +85,7 @@ class CopyFormat:
             comment=self.comment.encode(),
             trim=self.trim,
             keep_blank_lines=self.keep_blank_lines,
+            seeks_blank_lines=width is None or width < 2,
             width=width if self.pad else None,
         )
 

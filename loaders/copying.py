@@ -1,7 +1,7 @@
 """Copying: what one worker does with the pieces that it is dealt."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import psycopg
@@ -52,11 +52,27 @@ class Copier:
         except psycopg.Error as error:
             if not is_data_error(error):
                 raise
-            for block in sent:
-                self._land_records(block)
+            self._land_parts(sent)
         else:
             for block in sent:
                 self._landed(block)
+
+    def _land_parts(self, refused: Sequence[Block]) -> None:
+        """Land the blocks of a COPY that was refused: without their blank lines, or else record by record."""
+        parts = [part for block in refused for part in block.without_blank_lines()]
+        if len(parts) > len(refused) or sum(part.records for part in parts) < sum(one.records for one in refused):
+            try:
+                if parts:
+                    self._send(parts)
+            except psycopg.Error as error:
+                if not is_data_error(error):
+                    raise
+            else:
+                for part in parts:
+                    self._landed(part)
+                return
+        for part in parts:
+            self._land_records(part)
 
     def _land_records(self, block: Block) -> None:
         """Land the records of a block, halving what COPY refuses until the refused records stand alone."""

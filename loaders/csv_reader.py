@@ -21,7 +21,8 @@ class Dialect:
     `quote` is b"" where quotes are ordinary characters; `escape` is the quote itself where it is not declared to be
     another byte; `copy_quote` is COPY's quote, and its own escape. A record that begins with `comment` is none. `trim`
     skips spaces behind a delimiter, before a quote too. A record that is not `width` fields wide (None: it may be
-    anything) gets NULLs, or loses empty fields, at its end.
+    anything) gets NULLs, or loses empty fields, at its end. `seeks_blank_lines`: COPY takes them for records of one
+    column. Of more it refuses them, and the search is spared.
     """
 
     delimiter: bytes = b","
@@ -31,6 +32,7 @@ class Dialect:
     comment: bytes = b""
     trim: bool = False
     keep_blank_lines: bool = False
+    seeks_blank_lines: bool = True
     width: int | None = None
 
     @property
@@ -48,7 +50,17 @@ class Dialect:
         if self.width is not None:
             return True
         end = end or len(data)
-        return data.startswith(self._odd_beginnings) or any(data.find(odd, 0, end) >= 0 for odd in self._odd)
+        beginnings, odd = self._sought
+        return data.startswith(beginnings) or any(data.find(one, 0, end) >= 0 for one in odd)
+
+    @cached_property
+    def _sought(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """What to look for in whole records: a search takes as long as cutting them does."""
+        blank = () if self.seeks_blank_lines else (NEWLINE, RETURN + NEWLINE)
+        return (
+            tuple(odd for odd in self._odd_beginnings if odd not in blank),
+            tuple(odd for odd in self._odd if odd.removeprefix(NEWLINE) not in blank),
+        )
 
     @cached_property
     def _odd_beginnings(self) -> tuple[bytes, ...]:

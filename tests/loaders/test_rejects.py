@@ -104,3 +104,26 @@ def test_invalid_json_is_rejected_by_line(project: Project, connection: psycopg.
     assert (report.loads[0].records, report.loads[0].rejected) == (3, 3)
     rows = connection.execute("select record_number, raw from ops.rejected_rows order by 1").fetchall()
     assert rows == [(number + 1, lines[number] + b"\n") for number in (1, 2, 4)]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_blank_lines_are_no_records(project: Project, connection: psycopg.Connection, line_end: str) -> None:
+    project.declare("bad")
+    lines = [
+        "id,name",
+        "",
+        *(f"{number},x{line_end if number % 3 else ''}" for number in range(3000)),
+        "ragged",
+        "",
+        "9,y",
+    ]
+    data = line_end.join(lines).encode()
+    project.write("bad/1.csv", data)
+    project.write("bad/2.csv", "only\n\n1\n\n")
+    report = project.load("bad", max_rejects=1)
+    assert [problem.args[0].split(" has none")[0] for problem in report.problems] == []
+    assert (report.loads[0].records, report.loads[0].rejected) == (3002, 1)
+    [(offset, raw)] = connection.execute("select byte_offset, raw from ops.rejected_rows").fetchall()
+    assert data[offset:].startswith(raw)
+    assert raw.rstrip() == b"ragged"
+    ledger_agrees(connection, "bad")
