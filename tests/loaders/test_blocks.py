@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from loaders.blocks import BadRecord, Block, BlockReader
@@ -153,10 +153,11 @@ def test_lineage_stands_before_every_record_and_nowhere_else(
 
 @given(st.binary(max_size=200), block_sizes, st.integers(1, 60))
 def test_no_byte_is_lost_whatever_the_bytes(data: bytes, block_bytes: int, max_record_bytes: int) -> None:
+    assume(not data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")))  # compressed
     for copy_format in (CopyFormat(keep_blank_lines=True), CopyFormat(quote="", keep_blank_lines=True), JSON):
         try:
             cut = pieces(data, copy_format, block_bytes=block_bytes, max_record_bytes=max_record_bytes)
-        except FileError:  # the first bytes say that it is compressed, or no text
+        except FileError:  # the first bytes say that it is no text
             reject()
         numbers = [p.first_record if isinstance(p, Block) else p.record for p in cut]
         counts = [p.records if isinstance(p, Block) else 1 for p in cut]
