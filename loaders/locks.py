@@ -26,8 +26,8 @@ HASH = "hashtext(format('%%I.%%I', %s::text, %s::text))"
 
 # Whoever asks for a table queues behind a session that waits for its exclusive lock: so a wait lasts this long, and the
 # queue runs dry before the next.
-ATTEMPT_MS = 50
-STATEMENT_MS = 80
+ATTEMPT_MS = 20
+STATEMENT_MS = 40
 PAUSE_SECONDS = (0.05, 0.4)
 
 
