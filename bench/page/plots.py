@@ -17,6 +17,7 @@ BAR, AXIS, LEGEND, LINES = 26, 48, 34, 320
 # The mean width of a label's character, and what surrounds names and labels.
 CHARACTER, SPACE = 6.3, 24
 WIDEST_CHARACTER = 8
+PADDING = {"left": 5, "right": 24, "top": 5, "bottom": 5}
 FONT = "Arial, Helvetica, sans-serif"
 TEXT, MUTED, GRID = "var(--text)", "var(--muted)", "var(--grid)"
 OURS, OTHERS = "var(--ours)", "var(--others)"
@@ -108,14 +109,14 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
     # 1,000 and 0.5, but 20k from ten thousand on, where the digits would touch.
     expression = "datum.value >= 10000 ? format(datum.value, '~s') : format(datum.value, ',~g')"
     if scale == "linear":
-        return alt.Axis(labelExpr=expression, tickCount=6)
+        return alt.Axis(labelExpr=expression, tickCount=6, labelBound=True)
     powers = [10.0**exponent for exponent in range(floor(log10(low) + 0.5), floor(log10(high)) + 1)]
     return alt.Axis(labelExpr=expression, values=powers)
 
 
 def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
     """Return the horizontal axis, which leaves room for the labels right of their bars, and where it begins."""
-    plot = WIDTH - SPACE - WIDEST_CHARACTER * max(len(bar.name) for bar in bars)
+    plot = WIDTH - SPACE - PADDING["right"] - WIDEST_CHARACTER * max(len(bar.name) for bar in bars)
     positive = [value for bar in bars for value in (bar.value, bar.low) if value]
     least = 10.0 ** floor(log10(min(positive, default=1)) - 0.01) if scale == "log" else 0.0
 
@@ -132,7 +133,8 @@ def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
 def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:
     """Return the chart as an SVG element of the page's width."""
     drawn = (
-        chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+        # The padding takes what a browser's wider font adds to the labels at the edges.
+        chart.properties(width=WIDTH, padding=PADDING, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
         .configure(background="transparent", font=FONT)
         .configure_view(stroke=None)
         .configure_axis(
