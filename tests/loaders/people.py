@@ -1,10 +1,14 @@
 """People's files for the tests of whole loads: written, landed each once, loaded while something happens."""
 
+import os
 import signal
+import subprocess
 import time
 
 import psycopg
 
+from loaders.connection import Address, connect
+from loaders.server import LocalServer
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
 
@@ -24,18 +28,32 @@ def each_once(connection: psycopg.Connection, records: int) -> None:
     ledger_agrees(connection, "people")
 
 
-def kill_in_mid_load(
-    project: Project, connection: psycopg.Connection, number: signal.Signals, *options: str, after: float
-) -> tuple[int, str]:
+def wait_until_copying(address: Address, process: subprocess.Popen[str]) -> None:
+    """Wait until a load copies."""
+    copying = "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
+    deadline = time.monotonic() + 30
+    with connect(address) as connection:
+        while not connection.execute(copying.encode()).fetchone():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+def kill_in_mid_load(project: Project, number: signal.Signals, *options: str, after: float) -> tuple[int, str]:
     """Signal a load `after` seconds into its copying; return its exit code and what it said."""
     process = project.start("load", *options)
-    deadline = time.monotonic() + 30
-    while not connection.execute(
-        "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
-    ).fetchone():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+    wait_until_copying(project.address, process)
     time.sleep(after)
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
     return process.returncode, said
+
+
+def kill_and_start(server: LocalServer) -> None:
+    """SIGKILL the postmaster, and start it again once it is gone."""
+    pid = server.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while server.pid() is not None:
+        time.sleep(0.02)
+    server.up()

@@ -102,7 +102,7 @@ def test_an_interrupt_cleans_up(
     project: Project, connection: psycopg.Connection, number: signal.Signals, code: int
 ) -> None:
     records = write_people(project, files=4, records=200_000)
-    exit_code, said = kill_in_mid_load(project, connection, number, after=0.1)
+    exit_code, said = kill_in_mid_load(project, number, after=0.1)
     assert exit_code == code, said
     assert "interrupted" in said
     assert "Traceback" not in said

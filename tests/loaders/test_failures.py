@@ -15,11 +15,11 @@ import pytest
 
 from bench.compare.scratch_project import write_scratch_project
 from bench.queries.benchmarks import dbt_program
-from loaders.connection import Address, connect
+from loaders.connection import connect
 from loaders.server import LocalServer
 from tests.conftest import Project, server_of_tests
 from tests.loaders.oracle import count
-from tests.loaders.people import each_once, write_people
+from tests.loaders.people import each_once, kill_and_start, wait_until_copying, write_people
 
 RECORDS = 300_000
 
@@ -37,29 +37,10 @@ def frail(own: LocalServer, tmp_path: Path) -> Project:
     return Project(tmp_path, own.address)
 
 
-def kill_and_start(server: LocalServer) -> None:
-    """SIGKILL the postmaster, and start it again once it is gone."""
-    pid = server.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    while server.pid() is not None:
-        time.sleep(0.02)
-    server.up()
-
-
-def wait_until_copying(address: Address) -> None:
-    deadline = time.monotonic() + 30
-    with connect(address) as connection:
-        while not connection.execute(
-            "select 1 from pg_stat_activity where application_name = 'ingot load' and datname = current_database()"
-        ).fetchone():
-            assert time.monotonic() < deadline
-
-
 def load_while(project: Project, happens: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     """Run a load, let something happen once it copies, and return how it ended."""
     process = project.start("load")
-    wait_until_copying(project.address)
+    wait_until_copying(project.address, process)
     time.sleep(0.05)
     assert process.poll() is None
     happens()
@@ -96,7 +77,7 @@ def test_a_server_that_stays_away_is_one_error_and_a_rerun_mends_it(
     write_people(frail, files=2, records=RECORDS)
     monkeypatch.setenv("PYTHONPATH", "")
     process = frail.start("load", "--retry-seconds", "8")
-    wait_until_copying(own.address)
+    wait_until_copying(own.address, process)
     own.down()
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -243,7 +224,7 @@ def test_a_loader_that_stands_still_is_not_undone(project: Project, connection: 
     """A loader that stands still is not mistaken for a dead one; once it is dead, the next one takes over."""
     records = write_people(project, files=2, records=RECORDS)
     process = project.start("load")
-    wait_until_copying(project.address)
+    wait_until_copying(project.address, process)
     process.send_signal(signal.SIGSTOP)
     rival = project.run("load")
     assert rival.returncode == 0

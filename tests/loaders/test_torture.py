@@ -5,7 +5,6 @@
 
 import csv
 import io
-import os
 import random
 import signal
 import subprocess
@@ -16,11 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from loaders.connection import Address, connect
-from loaders.server import LocalServer
-from tests.conftest import Project, free_port
+from loaders.connection import connect
+from tests.conftest import Project, server_of_tests
 from tests.loaders.oracle import count, landed, ledger_agrees
-from tests.loaders.people import each_once, write_people
+from tests.loaders.people import each_once, kill_and_start, write_people
 
 LOADERS = 3
 
@@ -98,22 +96,15 @@ having records <> count(raw._load_id)
 
 @pytest.mark.parametrize("kills", amounts(1, 3))
 def test_sigkill_of_the_server_at_random_moments(tmp_path: Path, kills: int) -> None:
-    server = LocalServer(tmp_path / "server" / ".pgdata", Address(port=free_port()))
-    server.up()
-    try:
-        (tmp_path / "data" / "bronze").mkdir(parents=True)
+    (tmp_path / "data" / "bronze").mkdir(parents=True)
+    with server_of_tests() as server:
         project = Project(tmp_path, server.address)
         records = write_people(project, files=6, records=100_000)
         dice = random.Random(kills)
         for _ in range(kills):
             process = project.start("load", "--batch-files", "2")
             time.sleep(0.6 + dice.random())
-            pid = server.pid()
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            while server.pid() is not None:
-                time.sleep(0.02)
-            server.up()
+            kill_and_start(server)
             _, said = process.communicate(timeout=120)
             if process.returncode != 0:
                 assert "Start the local server" in said, "only a loader that had not yet connected gives up"
@@ -124,8 +115,6 @@ def test_sigkill_of_the_server_at_random_moments(tmp_path: Path, kills: int) -> 
         with connect(server.address) as connection:
             each_once(connection, records)
         print(f"\nthe server killed {kills} times: 0 differences")
-    finally:
-        server.remove()
 
 
 @pytest.mark.parametrize("files", amounts(150, 10_000))
