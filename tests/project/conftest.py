@@ -22,7 +22,7 @@ from loaders.load import TableLoader
 from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
 from loaders.server import LocalServer
-from loaders.sources import read_sources
+from loaders.sources import SourceTable, read_sources, select_sources
 from tests.conftest import REPOSITORY
 
 _numbers = count(1)
@@ -60,10 +60,19 @@ class Dbt:
         self.project = project
         self.manifest = manifest
 
+    @property
+    def profiles(self) -> Path:
+        """The folder of profiles.yml: the project's own, or else the repository's."""
+        return self.project if (self.project / "profiles.yml").exists() else REPOSITORY
+
     def parse(self, *arguments: str) -> Manifest:
+        return self.parsing(*arguments)[0]
+
+    def parsing(self, *arguments: str) -> tuple[Manifest, str]:
+        """Parse, and return what dbt said, too."""
         result, said = self._invoke(["parse", *arguments])
         assert isinstance(result.result, Manifest), said
-        return result.result
+        return result.result, "\n".join(said)
 
     def run(self, *arguments: str) -> Done:
         written = ["--no-write-json"] if self.manifest else []
@@ -86,7 +95,7 @@ class Dbt:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start dbt as a process of its own, with a folder for its artifacts of its own."""
         target = self.folder / f"target-{next(_numbers)}"
-        options = ["--project-dir", self.project, "--profiles-dir", REPOSITORY, "--target-path", target]
+        options = ["--project-dir", self.project, "--profiles-dir", self.profiles, "--target-path", target]
         return subprocess.Popen(
             [sys.executable, "-m", "dbt.cli.main", "--log-path", str(target), *arguments, *map(str, options)],
             env=os.environ | self.address.environment,
@@ -97,7 +106,8 @@ class Dbt:
 
     def _invoke(self, arguments: list[str], manifest: Manifest | None = None) -> tuple[dbtRunnerResult, list[str]]:
         said: list[str] = []
-        options = ["--project-dir", self.project, "--profiles-dir", REPOSITORY, "--target-path", self.folder / "target"]
+        target = self.folder / "target"
+        options = ["--project-dir", self.project, "--profiles-dir", self.profiles, "--target-path", target]
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             # The warnings of dbt's own dependencies; dbt's warnings of this project are in what it says.
             warnings.simplefilter("ignore")
@@ -112,9 +122,14 @@ class Dbt:
         """Run dbt, and see that it ends well and warns of nothing; return what it said."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stdout
-        assert "WARN" not in done.stdout.replace("WARN=0", ""), done.stdout
-        assert "deprecat" not in done.stdout.lower(), done.stdout
-        return done.stdout
+        return without_warnings(done.stdout)
+
+
+def without_warnings(said: str) -> str:
+    """See that dbt has warned of nothing; return what it said."""
+    assert "WARN" not in said.replace("WARN=0", ""), said
+    assert "deprecat" not in said.lower(), said
+    return said
 
 
 class Bronze:
@@ -123,6 +138,7 @@ class Bronze:
     def __init__(self, root: Path, address: Address) -> None:
         self.root = root
         self.address = address
+        self._has_raw_tables = False
 
     def write_people(self, name: str, persons: Mapping[int, str]) -> Path:
         """Write a file of persons: by id, the rest of the record from name to country."""
@@ -132,15 +148,25 @@ class Bronze:
         return path
 
     def load(self, name: str = "people.persons", **options: int) -> TableReport:
-        """Land what is new of every source, so that every raw table is there; return the report of one."""
-        reports = {}
+        """Land what is new of one source and return its report; the first time of all, so that raw tables are there."""
+        tables = read_sources(REPOSITORY)
+        if self._has_raw_tables:
+            tables = select_sources(tables, [name])
+        self._has_raw_tables = True
+        return {table.name: self._load(table, options) for table in tables}[name]
+
+    def load_all(self) -> None:
+        """Land what is new of every source."""
         for table in read_sources(REPOSITORY):
-            loader = TableLoader(
-                table, root=Folder(self.root), address=self.address, options=LoadOptions(**options), progress=Progress()
-            )
-            reports[table.name] = loader.run(lambda _: None)
-            assert reports[table.name].problems == []
-        return reports[name]
+            self._load(table, {})
+
+    def _load(self, table: SourceTable, options: Mapping[str, int]) -> TableReport:
+        loader = TableLoader(
+            table, root=Folder(self.root), address=self.address, options=LoadOptions(**options), progress=Progress()
+        )
+        report = loader.run(lambda _: None)
+        assert report.problems == []
+        return report
 
 
 @pytest.fixture(scope="session")
@@ -159,14 +185,27 @@ def address(server: LocalServer, server_version: int) -> Address:
 
 
 @pytest.fixture
-def dbt(address: Address, dbt_folder: Path) -> Dbt:
+def dbt(address: Address, dbt_folder: Path, parsed: Manifest) -> Dbt:
+    """The repository's project, parsed once a session: its commands write no artifact."""
+    return Dbt(address, dbt_folder, manifest=parsed)
+
+
+@pytest.fixture
+def unparsed_dbt(address: Address, dbt_folder: Path, parsed: Manifest) -> Dbt:
+    """The repository's project as a user's commands have it: each parses what has changed, and writes its artifacts."""
     return Dbt(address, dbt_folder)
 
 
 @pytest.fixture(scope="session")
-def parsed(server: LocalServer, dbt_folder: Path) -> Manifest:
-    """The repository's project, parsed for all tests that run many commands."""
-    return Dbt(replace(server.address, database="project"), dbt_folder).parse()
+def parsing(server: LocalServer, dbt_folder: Path) -> tuple[Manifest, str]:
+    """The manifest of the repository's project, parsed from scratch, and what dbt said to that."""
+    return Dbt(replace(server.address, database="project"), dbt_folder).parsing("--no-partial-parse")
+
+
+@pytest.fixture(scope="session")
+def parsed(parsing: tuple[Manifest, str]) -> Manifest:
+    """The manifest of the repository's project."""
+    return parsing[0]
 
 
 @pytest.fixture

@@ -147,6 +147,16 @@ def some_member(dice: random.Random) -> Record:
     return without_some(dice, record, ["contacts", "memberships"])
 
 
+def member(member_id: int, status: str, *, memberships: Sequence[int] = (), contacts: Sequence[int] = ()) -> Record:
+    return {
+        "idMember": member_id,
+        "firstName": "Ana",
+        "status": status,
+        "contacts": [{"idPhone": number, "contactType": "Email", "description": "a"} for number in contacts],
+        "memberships": [{"idMemberMembership": number, "membershipStatus": status} for number in memberships],
+    }
+
+
 def some_sale(dice: random.Random) -> Record:
     items: dict[str, list[Any]] = {"itemName": ["Towel", ""], "quantity": [1, "2.5", "some"]}
     receivables: dict[str, list[Any]] = {"ammount": [10, "10.50", "", "ten"], "status": ["Paid", "Open", ""]}

@@ -14,6 +14,8 @@ from loaders.connection import Address
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Dbt
 
+# What dbt keeps of a copy that it has parsed, with the samples and without: a later copy parses only what it adds.
+_parsed: dict[bool, bytes] = {}
 PARTS = ("analyses", "dbt_project.yml", "macros", "models", "profiles.yml", "seeds", "tests/dbt")
 
 
@@ -116,4 +118,12 @@ def copy_project(folder: Path, address: Address, *, samples: bool) -> OwnProject
         settings = folder / "dbt_project.yml"
         settings.write_text(settings.read_text().replace("samples: &samples true", "samples: &samples false"))
     (folder / "data" / "bronze").mkdir(parents=True)
-    return OwnProject(folder, address, OwnDbt(address, folder, folder))
+    own = OwnProject(folder, address, OwnDbt(address, folder, folder))
+    parsed = folder / "target" / "partial_parse.msgpack"
+    if samples in _parsed:
+        parsed.parent.mkdir()
+        parsed.write_bytes(_parsed[samples])
+    else:
+        own.dbt.parse()
+        _parsed[samples] = parsed.read_bytes()
+    return own

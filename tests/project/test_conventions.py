@@ -9,7 +9,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 
 from tests.conftest import REPOSITORY
-from tests.project.conftest import Dbt
+from tests.project.conftest import without_warnings
 
 Node = Mapping[str, Any]
 Nodes = Mapping[str, Node]
@@ -161,8 +161,8 @@ def test_macros_call_one_another_by_the_name_of_the_package(parsed: Manifest) ->
     assert {name: calls for name, calls in found.items() if calls} == {}
 
 
-def test_a_parse_warns_of_nothing(dbt: Dbt) -> None:
-    dbt.succeed("parse")
+def test_a_parse_warns_of_nothing(parsing: tuple[Manifest, str]) -> None:
+    without_warnings(parsing[1])
 
 
 def test_no_path_of_a_machine_and_no_index_is_committed() -> None:

@@ -212,7 +212,7 @@ def test_the_whole_project_builds_after_the_first_load_of_one_source(tmp_path: P
     path = project.write("nyc/1.csv", "id,v\n1,a\n")
     project.succeed("declare", path, "--name", "nyc.rows", "--key", "id")
     project.succeed("load", "nyc.rows")
-    project.dbt.succeed("build")
+    project.dbt.succeed("build", "--exclude", "resource_type:unit_test")
 
 
 def test_the_samples_can_be_set_aside(own: OwnProject) -> None:

@@ -69,10 +69,12 @@ def _kept_by_duckdb(cast: Cast, spellings: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("session", ["", "-c datestyle=SQL,DMY -c timezone=Asia/Tokyo -c intervalstyle=iso_8601"])
-def test_what_declare_expects_is_what_the_casts_keep(dbt: Dbt, monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+def test_what_declare_expects_is_what_the_casts_keep(
+    unparsed_dbt: Dbt, monkeypatch: pytest.MonkeyPatch, session: str
+) -> None:
     monkeypatch.setenv("PGOPTIONS", session)
     spellings = [*SPELLINGS, *_mutations(600)]
-    kept = _kept_by_postgresql(dbt, spellings)
+    kept = _kept_by_postgresql(unparsed_dbt, spellings)
     for cast in CASTS_BY_MACRO:
         expected, actual = _kept_by_duckdb(cast, spellings), {v for name, v in kept if name == _name(cast)}
         assert expected, cast
@@ -82,8 +84,8 @@ def test_what_declare_expects_is_what_the_casts_keep(dbt: Dbt, monkeypatch: pyte
             assert expected == actual, (_name(cast), sorted(actual - expected))
 
 
-def test_a_cast_in_another_session_reads_the_same(dbt: Dbt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cast_in_another_session_reads_the_same(unparsed_dbt: Dbt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c datestyle=SQL,DMY -c timezone=Asia/Tokyo")
     cast = "declared_cast(\"'12/31/2025 10:00'\", 'timestamptz', 'month_first')"
     inline = f"select ({{{{ {cast} }}}}) = '2025-12-31 10:00+00' as same"
-    assert re.search(r'"same": true', dbt.succeed("show", "--inline", inline, "--output", "json"))
+    assert re.search(r'"same": true', unparsed_dbt.succeed("show", "--inline", inline, "--output", "json"))

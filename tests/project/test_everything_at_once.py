@@ -295,7 +295,7 @@ def check_waits(scene: Scene) -> None:
     assert longest <= LONGEST_DUMP_WAIT_MS
 
 
-@pytest.mark.parametrize("seconds", [20, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [12, pytest.param(600, marks=pytest.mark.slow)])
 def test_everything_at_once(scene: Scene, dbt_folder: Path, seconds: int) -> None:
     if seconds < 60:  # beside the rest of the suite, on as many cores: only a wait that is no matter of load counts
         with connect(scene.administrator) as connection:
@@ -339,7 +339,7 @@ def test_everything_at_once(scene: Scene, dbt_folder: Path, seconds: int) -> Non
         assert not thread.is_alive()
 
     check_waits(scene)
-    scene.bronze.load()
+    scene.bronze.load_all()
     dbt.succeed("run", "--select", *MODELS)
     check_core(scene)
     dbt.succeed("run", "--full-refresh", "--select", *MODELS)

@@ -4,19 +4,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from dbt.contracts.graph.manifest import Manifest
 
 from tests.project.conftest import Bronze, Dbt
 from tests.project.gym_feed import MEMBERS, Feed, Record
 
 MODEL = "gym_member_memberships"
 TEST = ["test", "--select", f"test_name:has_the_records_landed,{MODEL}"]
-
-
-@pytest.fixture
-def dbt(dbt: Dbt, parsed: Manifest) -> Dbt:
-    dbt.manifest = parsed
-    return dbt
 
 
 @pytest.fixture

@@ -5,25 +5,17 @@ import sys
 
 import psycopg
 import pytest
-from dbt.contracts.graph.manifest import Manifest
 
 from loaders.connection import connect
 from tests.conftest import REPOSITORY
 from tests.project.conftest import LOCK_MODEL, Bronze, Dbt, wait_until
-from tests.project.gym_feed import MEMBERS, Feed
-from tests.project.test_gym_increments import member
-from tests.project.test_increments import complete
+from tests.project.gym_feed import MEMBERS, Feed, member
+from tests.project.loads import complete
 
 LOCK_ROWS = 0x49_4E_47_03
 PERSON = "{},30,true,Lima,Lima,Peru"
 APPLIED = "select load_id from ops.applied_loads where model = 'core.people' order by 1"
 NAMES = "select name from core.people order by 1"
-
-
-@pytest.fixture
-def dbt(dbt: Dbt, parsed: Manifest) -> Dbt:
-    dbt.manifest = parsed
-    return dbt
 
 
 @pytest.fixture
@@ -122,12 +114,10 @@ def test_a_full_refresh_that_reads_nothing_is_refused(dbt: Dbt, people: Bronze, 
     assert "would empty it: no load of staging.people__persons is complete" in done.stdout
     assert connection.execute(NAMES).fetchall() == [("First",)]
 
-    dbt.manifest = None
     dbt.succeed("run", "--select", "people", "--full-refresh", "--vars", "{allow_empty_refresh: true}")
     assert connection.execute(NAMES).fetchall() == []
     assert connection.execute(APPLIED).fetchall() == []
     # An empty table may stay so.
-    dbt.manifest = None
     dbt.succeed("run", "--select", "people", "--full-refresh")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dbt.contracts.graph.manifest import Manifest
 
 from loaders.connection import Address
 from loaders.server import LocalServer
@@ -60,7 +59,7 @@ def rui(server: LocalServer, folder: Path) -> Developer:
 
 
 def test_two_targets_build_in_one_database(
-    ada: Developer, rui: Developer, dbt: Dbt, parsed: Manifest, bronze: Bronze, connection: psycopg.Connection
+    ada: Developer, rui: Developer, dbt: Dbt, bronze: Bronze, connection: psycopg.Connection
 ) -> None:
     bronze.write_people("1", {1: "First,30,true,Lima,Lima,Peru"})
     bronze.load()
@@ -78,7 +77,6 @@ def test_two_targets_build_in_one_database(
     assert ada.people(connection) == ["First", "Second"]
 
     # So has the target that owns the plain names, and a full refresh is one target's.
-    dbt.manifest = parsed
     dbt.succeed("build", *PEOPLE)
     ada.succeed("run", "--full-refresh", "--select", "people")
     loads = connection.execute("select load_id from ops.loads order by 1").fetchall()
