@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from string import Template
 
 import psycopg
 import pytest
@@ -14,39 +15,43 @@ from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.project.conftest import Dbt, Done
 
-ITEMS = """
+# What stands in the file, so that dbt parses this model alone where it changes; what is var() is read by a run.
+ITEMS = Template("""
 {{ config(
-    materialized=var('materialized', 'incremental'),
+    materialized=$materialized,
     incremental_strategy='upsert',
-    unique_key=var('unique_key', 'item_id'),
+    unique_key=$unique_key,
     indexes=[{'columns': ['item_id'], 'unique': true}, {'columns': ['color']}],
     on_schema_change='fail',
-    meta={
-        'full_refresh_mode': var('mode', 'swap'),
-        'swap_patience_seconds': var('patience', 5),
-    },
-    pre_hook=var('pre_hook', []),
+    meta={'full_refresh_mode': $mode, 'swap_patience_seconds': $patience},
+    pre_hook=$pre_hook,
     post_hook="{{ var('post_hook', 'select 1') }}",
 ) }}
 select {{ var('columns', '*') }} from public.raw_items
-"""
-CONTRACT = """
+""")
+CONTRACT = Template("""
 models:
   - name: items
-    config: {contract: {enforced: "{{ var('contract', true) }}"}}
+    config: {contract: {enforced: $contract}}
     constraints: [{type: check, expression: item_id > 0, name: item_id_is_positive}]
     columns:
       - {name: item_id, data_type: bigint, constraints: [{type: not_null}]}
       - {name: color, data_type: text, constraints: [{type: check, expression: length(color) < 9}]}
       - {name: price, data_type: "numeric(10,2)"}
-"""
+""")
+IN_FILES: dict[str, object] = {
+    "mode": "swap",
+    "materialized": "incremental",
+    "unique_key": "item_id",
+    "patience": 5,
+    "pre_hook": [],
+    "contract": True,
+}
 RAW = """
     create table public.raw_items as
     select i::bigint as item_id, 'red'::text as color, (i * 1.005)::numeric(10, 2) as price
     from generate_series(1, 1000) as i
 """
-# Rendered when the model runs; all else is read when it is parsed.
-RENDERED_LATE = ("post_hook", "columns")
 MATERIALIZED = pytest.mark.parametrize("materialized", ["incremental", "table"])
 MODE = pytest.mark.parametrize("mode", ["swap", "difference", "in_place"])
 
@@ -90,23 +95,27 @@ class Items:
         return [self.connection.execute(query).fetchall() for query in queries]
 
     def command(self, variables: dict[str, object]) -> list[str]:
-        """Return the command, its project parsed once for each choice of what parsing reads."""
-        variables = {"mode": "swap", "materialized": "incremental"} | variables
-        early = json.dumps({name: value for name, value in variables.items() if name not in RENDERED_LATE})
-        if early not in self.manifests:
-            self.manifests[early] = self.dbt.parse("--vars", early)
-        self.dbt.manifest = self.manifests[early]
-        return ["run", "--full-refresh", "--select", "items", "--vars", json.dumps(variables)]
+        """Write the model and return the command, its project parsed once for each choice of what is in its files."""
+        chosen = {name: json.dumps(variables.get(name, default)) for name, default in IN_FILES.items()}
+        for name, template in (("items.sql", ITEMS), ("items.yml", CONTRACT)):
+            (self.dbt.project / "models" / name).write_text(template.substitute(chosen))
+        choice = json.dumps(chosen)
+        if choice not in self.manifests:
+            self.manifests[choice] = self.dbt.parse()
+        self.dbt.manifest = self.manifests[choice]
+        late = {name: value for name, value in variables.items() if name not in IN_FILES}
+        return ["run", "--full-refresh", "--select", "items", "--vars", json.dumps(late)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("items")
-    write_scratch_project(folder, {"items.sql": ITEMS, "items.yml": CONTRACT})
+    write_scratch_project(folder, {})
+    (folder / "models").mkdir()
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def manifests() -> dict[str, Manifest]:
     return {}
 

@@ -94,11 +94,14 @@ def kept(items: Items) -> list[object]:
     return [row[0] for row in items.connection.execute(KEPT).fetchall()]
 
 
-@pytest.mark.parametrize("attach", ATTACHED)
-def test_what_is_attached_stays_and_is_named(items: Items, attach: str) -> None:
-    if "hstore" in attach:
-        items.connection.execute("create extension hstore")
-    items.connection.execute(attach.replace("{key}", key_of(items)))
+# Five refreshes of six each; what has the same name is in different ones.
+@pytest.mark.parametrize("attached", [list(ATTACHED)[first::5] for first in range(5)], ids=str)
+def test_what_is_attached_stays_and_is_named(items: Items, attached: list[str]) -> None:
+    key = key_of(items)
+    for attach in attached:
+        if "hstore" in attach:
+            items.connection.execute("create extension hstore")
+        items.connection.execute(attach.replace("{key}", key))
     before = kept(items)
     items.connection.execute("update public.raw_items set color = 'blue' where item_id = 7")
     items.connection.execute("delete from public.raw_items where item_id = 8")
@@ -106,7 +109,7 @@ def test_what_is_attached_stays_and_is_named(items: Items, attach: str) -> None:
     done = items.run()
     assert done.returncode == 0, done.stdout
     assert '"items" goes by difference, since a swap would lose: ' in done.stdout
-    assert ATTACHED[attach] in done.stdout
+    assert [attach for attach in attached if ATTACHED[attach] not in done.stdout] == []
     assert kept(items) == before
     expected = items.connection.execute("select * from public.raw_items order by 1").fetchall()
     columns = "select item_id, color, price from core.items order by 1"
