@@ -1,32 +1,14 @@
-"""docs/adding-a-source.md, run as it stands: its commands, its files, its outputs."""
+"""docs/adding-a-source.md, run as it stands."""
 
-import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loaders.connection import Address
 from loaders.server import LocalServer
-from tests.conftest import REPOSITORY
 from tests.project.own_project import OwnProject, copy_project
-
-PAGE = (REPOSITORY / "docs" / "adding-a-source.md").read_text()
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COLORS = re.compile(r"\x1b\[\d*m")
-
-
-def commands(block: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a console block, and the lines that it is said to print."""
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, said = part.partition("\n")
-        yield command, said.rstrip("\n").splitlines()
-
-
-def without_figures(line: str) -> str:
-    """Return a line without times, ids and rates, which are others on each run."""
-    return re.sub(r"\d[\d.,:]*", "N", re.sub(r"\s+", " ", line)).strip()
+from tests.project.page import blocks, commands, run_command
 
 
 @pytest.fixture
@@ -39,7 +21,7 @@ def test_the_page_says_what_happens(own: OwnProject, server: LocalServer) -> Non
     environment = own.environment
     environment["PATH"] = f"{environment['PATH']}:{server.binaries}"
     kinds = []
-    for kind, block in BLOCK.findall(PAGE):
+    for kind, block in blocks("adding-a-source.md"):
         kinds.append(kind)
         if kind in ("sql", "yaml"):
             name, _, text = block.partition("\n")
@@ -49,19 +31,5 @@ def test_the_page_says_what_happens(own: OwnProject, server: LocalServer) -> Non
             subprocess.run(git, cwd=own.folder, input=block, text=True, check=True)
         else:
             for command, expected in commands(block):
-                shell = ["bash", "-c", command]
-                done = subprocess.run(
-                    shell,
-                    cwd=own.folder,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=300,
-                )
-                said = COLORS.sub("", done.stdout)
-                assert done.returncode == 0, f"{command}\n{said}{done.stderr}"
-                lines = [without_figures(line) for line in said.splitlines()]
-                missing = [line for line in expected if line != "..." and without_figures(line) not in lines]
-                assert missing == [], f"{command} said\n{said}{done.stderr}"
+                run_command(command, expected, own.folder, environment)
     assert {"console", "sql", "yaml", "diff"} == set(kinds)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -15,18 +16,17 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
-from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from ingot.project import SETTINGS, WRAPPERS, prepare
 from loaders.connection import Address
 from loaders.errors import SettingError
 from tests.conftest import REPOSITORY
-from tests.project.own_project import OwnDbt
+from tests.project.own_project import OwnDbt, package_file
+from tests.project.page import blocks, commands, run_command
 
 FOLDERS = ("analyses", "bench", "ingot", "loaders", "macros", "models", "seeds", "tests/dbt")
 FILES = ("LICENSE", "README.md", "dbt_project.yml", "profiles.yml", "pyproject.toml", "setup.py")
-PEOPLE = "id,name,born,share\n1,Ada,1815-12-10,12.5%\n2,Grace,1906-12-09,50%\n"
 INSERT_AND_READ = """
 import asyncio, sys
 from ingot import insert_records, run_queries
@@ -51,18 +51,20 @@ class Installed:
         [found] = distributions(name="ingot", path=[str(site)])
         return found
 
-    def run(self, *command: str, cwd: Path, address: Address | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment in a folder."""
+    def environment(self, address: Address) -> dict[str, str]:
+        """What a program of the environment runs with, whose commands are found first."""
         others = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "BRONZE_ROOT")}
         path = os.pathsep.join([str(self.folder / "bin"), str(Path(sys.executable).parent), others.get("PATH", "")])
+        return others | address.environment | {"PATH": path}
+
+    def run(self, *command: str, cwd: Path, address: Address) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment in a folder."""
         return subprocess.run(
             [self.folder / "bin" / command[0], *command[1:]],
-            cwd=cwd,
-            env=others | (address.environment if address else {}) | {"PATH": path},
-            capture_output=True, text=True, check=False, timeout=300,
+            cwd=cwd, env=self.environment(address), capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
 
-    def succeed(self, *command: str, cwd: Path, address: Address | None = None) -> str:
+    def succeed(self, *command: str, cwd: Path, address: Address) -> str:
         """Run a program of the environment, see that it ends well, and return what it printed."""
         done = self.run(*command, cwd=cwd, address=address)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -82,8 +84,10 @@ def install(folder: Path, *what: str | Path) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder, clone = tmp_path_factory.mktemp("environment"), tmp_path_factory.mktemp("clone")
-    # A copy: a build leaves folders behind.
+    folder = tmp_path_factory.mktemp("environment")
+    # A copy, since a build leaves folders behind; beside the project, as docs/own-project.md has it.
+    clone = tmp_path_factory.mktemp("projects") / "ingot"
+    clone.mkdir()
     for name in FILES:
         shutil.copy(REPOSITORY / name, clone)
     for name in FOLDERS:
@@ -114,15 +118,25 @@ class Analytics:
         path.write_text(text)
         return path
 
+    def follow(self, said: str) -> None:
+        """Add the lines that `init` has printed, which are all that the project needs."""
+        packages, settings = re.split(r"^\S+\.yml:\n", said, flags=re.MULTILINE)[1:]
+        self.write("packages.yml", packages)
+        settings = settings.partition("\nnext:")[0]
+        self.write("dbt_project.yml", (self.folder / "dbt_project.yml").read_text() + settings)
+
 
 @pytest.fixture
-def analytics(installed: Installed, tmp_path: Path, address: Address) -> Analytics:
-    own = Analytics(tmp_path, address, installed, OwnDbt(address, tmp_path, tmp_path))
+def analytics(installed: Installed, address: Address) -> Iterator[Analytics]:
+    folder = installed.clone.parent / "analytics"
+    own = Analytics(folder, address, installed, OwnDbt(address, folder, folder))
     for package in ("loaders", "bench"):
         own.write(f"{package}/__init__.py", "raise RuntimeError('not this one')\n")
     own.write("dbt_project.yml", "name: analytics\nprofile: ingot\nflags: {send_anonymous_usage_stats: false}\n")
-    own.write("data/bronze/hr/1.csv", PEOPLE)
-    return own
+    profiles = (REPOSITORY / "profiles.yml").read_text()
+    own.write("profiles.yml", profiles.replace("schema: staging", "schema: analytics"))
+    yield own
+    shutil.rmtree(folder)
 
 
 def test_the_packages_hold_their_files_and_the_extra(installed: Installed) -> None:
@@ -146,44 +160,43 @@ def test_an_editable_install_is_refused(installed: Installed, tmp_path: Path) ->
     assert "An editable install is not supported: use `pip install .`" in done.stdout + done.stderr
 
 
-def test_a_project_with_loaders_of_its_own_loads_and_builds(
-    analytics: Analytics, connection: psycopg.Connection
-) -> None:
+def test_the_page_says_what_happens(analytics: Analytics, connection: psycopg.Connection) -> None:
+    """docs/own-project.md as it stands, in a project that has `loaders` of its own; then the next delivery."""
+    stocks = package_file("vega_datasets/_data/stocks.csv").read_text()
+    analytics.write("data/bronze/stocks/prices-2010-03.csv", stocks)
+    environment = analytics.installed.environment(analytics.address)
+    for kind, block in blocks("own-project.md"):
+        for command, expected in commands(block) if kind == "console" else ():
+            if command.startswith("pip install "):
+                continue  # as the fixture has done, whose packages are here already
+            said = run_command(command, expected, analytics.folder, environment)
+            if command == "ingot init":
+                analytics.follow(said)
+            if command.startswith("ingot declare"):
+                # Without a ledger, what to run is named as it is called here.
+                early = analytics.dbt.run("run").stdout
+                assert "is missing in database" in early
+                assert "run `ingot load` first" in early
+
+    # An increment writes what changed, a full refresh keeps what depends on the table.
+    connection.execute("create view public.prices as select price from analytics_core.stocks_prices")
+    delivery = "symbol,date,price\nIBM,Mar 1 2010,1.5\nIBM,Apr 1 2010,\n"
+    analytics.write("data/bronze/stocks/prices-2010-04.csv", delivery)
+    assert "1 file, 2 records" in analytics.ingot("load")
+    analytics.dbt.succeed("build")
+    counts = "select count(*), count(*) filter (where _load_id = 2), count(price) from analytics_core.stocks_prices"
+    assert connection.execute(counts).fetchone() == (561, 2, 560)
+    before = connection.execute("select 'analytics_core.stocks_prices'::regclass::oid").fetchone()
+    analytics.dbt.succeed("run", "--full-refresh")
+    assert connection.execute("select 'analytics_core.stocks_prices'::regclass::oid").fetchone() != before
+    assert connection.execute(counts).fetchone() == (561, 2, 560)
+    assert connection.execute("select count(price) from public.prices").fetchone() == (560,)
+
+
+def test_help_names_the_commands_as_they_are_called_here(analytics: Analytics) -> None:
     shown = analytics.ingot("--help")
     assert {"bench", "declare", "init", "load", "status"} <= {line.split()[0] for line in shown.splitlines() if line}
     assert "Example: ingot bench queries -n 10" in analytics.ingot("bench", "--help")
-
-    # What `init` prints is all that the project needs.
-    packages, settings = re.split(r"^\S+\.yml:\n", analytics.ingot("init"), flags=re.MULTILINE)[1:]
-    [package] = yaml.safe_load(packages)["packages"]
-    assert (analytics.folder / package["local"]).resolve() == analytics.installed.clone.resolve()
-    analytics.write("packages.yml", packages)
-    settings = settings.partition("\nnext:")[0]
-    analytics.write("dbt_project.yml", analytics.folder.joinpath("dbt_project.yml").read_text() + settings)
-
-    said = analytics.ingot(
-        "declare", "data/bronze/hr/1.csv", "--name", "hr.people", "--key", "id", "--by", "born", "--path", "hr/*.csv"
-    )
-    assert "    ingot load hr.people\n" in said
-    assert "1 file, 2 records" in analytics.ingot("load")
-    folders = ["--project-dir", str(analytics.folder), "--profiles-dir", str(REPOSITORY)]
-    assert dbtRunner().invoke(["--quiet", "--log-path", str(analytics.folder / "logs"), "deps", *folders]).success
-    analytics.dbt.succeed("build")
-    read = "select id, name, share::text, _load_id from staging_core.hr_people order by id"
-    assert connection.execute(read).fetchall() == [(1, "Ada", "0.125", 1), (2, "Grace", "0.50", 1)]
-
-    # An increment writes what changed, a full refresh keeps what depends on the table.
-    connection.execute("create view public.names as select name from staging_core.hr_people")
-    analytics.write("data/bronze/hr/2.csv", "id,name,born,share\n1,Ada King,1815-12-10,12.5%\n3,Alan,1912-06-23,\n")
-    assert "1 file, 2 records" in analytics.ingot("load")
-    analytics.dbt.succeed("build")
-    rows = [(1, "Ada King", "0.125", 2), (2, "Grace", "0.50", 1), (3, "Alan", None, 2)]
-    assert connection.execute(read).fetchall() == rows
-    before = connection.execute("select 'staging_core.hr_people'::regclass::oid").fetchone()
-    analytics.dbt.succeed("run", "--full-refresh")
-    assert connection.execute("select 'staging_core.hr_people'::regclass::oid").fetchone() != before
-    assert connection.execute(read).fetchall() == rows
-    assert connection.execute("select count(*) from public.names").fetchone() == (3,)
 
 
 def test_commands_of_commands_and_processes_find_the_installed_packages(analytics: Analytics) -> None:
@@ -206,18 +219,6 @@ def test_commands_of_commands_and_processes_find_the_installed_packages(analytic
 def test_what_reads_the_repository_says_so_without_it(analytics: Analytics, command: tuple[str, ...]) -> None:
     done = analytics.installed.run("ingot", "bench", *command, cwd=analytics.folder, address=analytics.address)
     assert (done.returncode, "of Ingot's repository: run it in a clone" in done.stderr) == (1, True), done.stderr
-
-
-def test_a_database_without_ledger_is_told_how_the_loader_is_called_here(analytics: Analytics) -> None:
-    analytics.ingot("init")
-    (analytics.folder / "dbt_packages").mkdir()
-    (analytics.folder / "dbt_packages" / "ingot").symlink_to(analytics.installed.clone)
-    analytics.write("packages.yml", f"packages: [{{local: {analytics.installed.clone}}}]\n")
-    settings = SETTINGS.read_text().replace("PROJECT", "analytics")
-    analytics.write("dbt_project.yml", f"name: analytics\nprofile: ingot\n{settings}")
-    analytics.write("models/core/one.sql", "select 1 as one")
-    assert "is missing in database" in (said := analytics.dbt.run("run").stdout)
-    assert "run `ingot load` first" in said
 
 
 def test_init_overwrites_nothing_and_leaves_out_what_the_project_defines(tmp_path: Path) -> None:
