@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/python -m bench demo --rows $(ROWS)
 
 test: python-lint
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: python-lint
 	$(BIN)/python -m pytest --quiet tests/project/test_lint.py

@@ -90,6 +90,9 @@ def server() -> Iterator[LocalServer]:
     with server_of_tests(database="postgres") as server:
         with connect(server.superuser_address) as superuser:
             superuser.execute("alter role ingot createrole; grant set on parameter deadlock_timeout to ingot")
+            # No test turns the machine off, and each drops a database, for which the server would sync all its files.
+            superuser.execute("alter system set fsync = off")
+            superuser.execute("select pg_reload_conf()")
             if superuser.info.server_version >= 160000:
                 # What it creates, it may become, as every role could of PostgreSQL 15.
                 superuser.execute("alter role ingot set createrole_self_grant = 'set, inherit'")
