@@ -150,7 +150,7 @@ def hive_keys(path: str) -> dict[str, str]:
     except UnicodeError as error:
         raise FileError(f"{printable(path)}: its path is not UTF-8. Rename it.") from error
     if any("\0" in value for value in keys.values()):
-        raise FileError(f"{path}: a NUL (%00) stands in its path. Rename its folder.")
+        raise FileError(f"{path}: its path contains a NUL byte (%00). Rename its folder.")
     if len(json.dumps(keys)) > MAX_KEYS_BYTES:
         raise FileError(f"{path}: its key=value folders are over {MAX_KEYS_BYTES:,} bytes long. Shorten them.")
     return keys

@@ -46,5 +46,5 @@ def _is_whole(root: BronzeRoot, files: Sequence[BronzeFile]) -> bool:
             wanted = json.loads(stream.read(MAX_MANIFEST_BYTES))["files"]
         names = {str(name) for name in wanted}
     except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{manifest.path} is no manifest ({error!r}). It is JSON with a list of `files`.") from error
+        raise FileError(f"{manifest.path} is not a manifest ({error!r}): JSON with a list of `files`.") from error
     return names <= {file.path.removeprefix(f"{folder}/") for file in files}

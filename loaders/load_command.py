@@ -78,7 +78,7 @@ class LoadCommand:
             if error.sqlstate is None or isinstance(error, psycopg.OperationalError):
                 raise
             said = " ".join(str(error).split())
-            problem = LoadError(f"{loader.source.name}: the server said: {said}. See to it, then load again.")
+            problem = LoadError(f"{loader.source.name}: the server reported: {said}. Fix that, then load again.")
             return TableReport(loader.source.name, problems=[problem])
 
     def _loaders(self, progress: Progress) -> Iterator[TableLoader]:

@@ -44,7 +44,7 @@ class ObjectStore:
         parts = urlsplit(url)
         if parts.scheme not in STORES or not parts.netloc:
             known = ", ".join(f"{scheme}://NAME/PREFIX" for scheme in STORES)
-            raise SettingError(f"BRONZE_ROOT is {url}, which names no store. Use a folder, or one of: {known}.")
+            raise SettingError(f"BRONZE_ROOT is {url}, which is not an object store's URL. Use a folder or {known}.")
         try:
             store = STORES[parts.scheme](
                 parts.netloc,

@@ -132,10 +132,10 @@ class OpenFile:
                 raise FileError(f"{self._path} is an Excel workbook, or another Office document: save it as CSV.")
             if len(members) != 1:
                 raise FileError(
-                    f"{self._path} is a zip archive of {len(members)} files. Take them out of it, or zip each alone."
+                    f"{self._path} is a zip archive of {len(members)} files. Extract them, or zip each file by itself."
                 )
             if members[0].flag_bits & 1:
-                raise FileError(f"{self._path} is an encrypted zip archive. Take the file out of it.")
+                raise FileError(f"{self._path} is an encrypted zip archive. Extract the file from it.")
             return archive.open(members[0])
         except (zipfile.BadZipFile, NotImplementedError) as error:
             raise FileError(f"{self._path}: damaged zip archive ({error}). Fetch or export it again.") from error

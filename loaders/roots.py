@@ -18,7 +18,7 @@ def bronze_root(environ: Mapping[str, str] = os.environ) -> BronzeRoot:
         return ObjectStore.from_url(root)
     if not Path(root).is_dir():
         raise SettingError(
-            f"BRONZE_ROOT is {root}, which is no folder. Set it to the folder of the bronze files, or make some: "
-            "`python -m bench generate people`."
+            f"BRONZE_ROOT is {root}, which is not a folder. Set it to the folder of the bronze files, or generate "
+            "some: `python -m bench generate people`."
         )
     return Folder(Path(root))

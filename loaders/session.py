@@ -57,8 +57,8 @@ def prepare_session(
     if not _apply(connection, is_own=is_known):
         if _is_shared(connection, open_another):
             raise ServerError(
-                "A connection pooler stands before the server, and it gives a server session to another client after "
-                "each transaction, or has only one. The loader's locks and settings need sessions of its own. Set "
+                "A connection pooler is between the loader and the server. It gives a server session to another client "
+                "after each transaction, or has only one, but the loader needs sessions of its own for its locks. Set "
                 "PGHOST and PGPORT to PostgreSQL itself, or to a pool in session mode (pgbouncer: pool_mode = session)."
             )
         _apply(connection, is_own=True)

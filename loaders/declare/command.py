@@ -28,7 +28,7 @@ class Declared:
 def declare(
     file: Path, *, name: str, key: Sequence[str], by: Sequence[str], pattern: str | None, project: Path
 ) -> Declared:
-    """Look into the file and write the source and its models."""
+    """Write the source and models of a file."""
     path = _checked_pattern(file, pattern) if pattern else escape(_path_of(file))
     with read_sample(file) as sample:
         made = declaration(sample, name=name, path=path, key=key, by=by)
@@ -37,7 +37,7 @@ def declare(
         rejects = f" --max-rejects {len(sample.rejected)}" if sample.rejected else ""
     if not pattern:
         doubts.append(
-            f"path: files to come have other names; declare their glob in its place, such as {_example(path)}"
+            f"path: only this file matches; declare a glob that later files match too, such as {_example(path)}"
         )
     return Declared(
         written=tuple(written),
@@ -60,7 +60,7 @@ def _source_of(file: Path, sources: Sequence[SourceTable]) -> SourceTable:
     found = [one for one in sources if any(here.path == path for here in root.list_files(one.bronze.path))]
     if len(found) != 1:
         names = ", ".join(one.name for one in found) or "no source's path"
-        raise SettingError(f"{path} matches {names}. Say which source it is of: --name SOURCE.TABLE.")
+        raise SettingError(f"{path} matches {names}. Say which source it belongs to: --name SOURCE.TABLE.")
     return found[0]
 
 
@@ -70,7 +70,7 @@ def _path_of(file: Path) -> str:
     if "://" not in root and file.resolve().is_relative_to(Path(root).resolve()):
         return file.resolve().relative_to(Path(root).resolve()).as_posix()
     raise SettingError(
-        f"{file} is not under the bronze root, {root}, where the loader looks. Copy it there, set BRONZE_ROOT, or say "
+        f"{file} is not under the bronze root, {root}, where the loader looks. Copy it there, set BRONZE_ROOT, or give "
         "--path, the glob of such files under it."
     )
 

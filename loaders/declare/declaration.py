@@ -60,7 +60,7 @@ def declaration(sample: Sample, *, name: str, path: str, key: Sequence[str], by:
     chosen = chosen or proposed_key(sample, types)
     for column in chosen.columns:
         if next(one for one in types if one.column.name == column).cast.data_type == "jsonb":
-            raise SettingError(f"{sample.path}: the key {column} is JSON, which keys nothing. Name other columns.")
+            raise SettingError(f"{sample.path}: the key {column} is JSON, which cannot be a key. Name other columns.")
     made = Declaration(
         source=source,
         table=table,

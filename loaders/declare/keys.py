@@ -58,11 +58,11 @@ def proposed_key(sample: Sample, types: Sequence[ColumnType]) -> Key:
             if sample.rows and distinct == sample.rows:
                 return Key(columns=columns, doubts=(_proposal(sample, columns),))
             best = max(best, (distinct, columns), key=lambda one: one[0])
-    nearest = f" Nearest are {','.join(best[1])}, of which {best[0]:,} differ." if best[1] else ""
+    nearest = f" The nearest is {','.join(best[1])}, with {best[0]:,} different values." if best[1] else ""
     raise SettingError(
-        f"{sample.path}: no key is evident: no column, nor {MAX_KEY_COLUMNS} together, is filled and different in all "
-        f"{sample.rows:,} records.{nearest} Say which columns tell two records apart: --key COLUMN[,COLUMN ...]; of "
-        "records with the same key the last one counts. Nothing was written."
+        f"{sample.path}: no key is evident: no column, and no {MAX_KEY_COLUMNS} columns together, have a value in all "
+        f"{sample.rows:,} records and never the same one twice.{nearest} Say which columns are the key: --key "
+        "COLUMN[,COLUMN ...]; of records with the same key the last one counts. Nothing was written."
     )
 
 

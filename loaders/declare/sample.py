@@ -56,7 +56,7 @@ class Sample:
 def read_sample(path: Path, *, rows: int = SAMPLE_ROWS) -> Iterator[Sample]:
     """Read the first `rows` records of a file; FileError for what cannot be landed."""
     if not path.is_file():
-        raise FileError(f"{path} is no file. Name a bronze file, such as data/bronze/nyc/flights.csv.")
+        raise FileError(f"{path} is not a file. Name a bronze file, such as data/bronze/nyc/flights.csv.")
     file = Folder(path.parent).find_file(path.name)
     with tempfile.TemporaryDirectory() as folder, closing(duckdb.connect()) as connection:
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")

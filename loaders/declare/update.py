@@ -82,7 +82,7 @@ def _declared(source: SourceTable, project: Path) -> list[dict[str, Any]]:
                         for column in table.get("columns") or []
                         if column["name"] not in ("_load_id", "_file_id", "_record_number")
                     ]
-    raise SourceError(f"{source.name} is declared nowhere. Declare it: `python -m loaders declare FILE`.")
+    raise SourceError(f"{source.name} is not declared. Declare it: `python -m loaders declare FILE`.")
 
 
 def _meta(column: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Fields:
             names = tuple(kind.model_fields)
             if kind.model_config.get("extra") == "allow":
                 raise RecordError(
-                    f"{kind.__name__} allows extra fields, which would be lost: forbid them, or give model_dump()s."
+                    f"{kind.__name__} allows extra fields, which would be lost: forbid them, or pass model_dump()s."
                 )
         else:
             raise RecordError(f"The first record is {_an(kind)}: give dicts, dataclasses or pydantic models.")
@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    raise RecordError(f"{_an(type(value)).capitalize()} has no form in JSON: convert {value!r} first.")
+    raise RecordError(f"{_an(type(value)).capitalize()} cannot be written as JSON: convert {value!r} first.")
 
 
 def _an(kind: type) -> str:

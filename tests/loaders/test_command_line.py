@@ -93,7 +93,7 @@ def test_a_missing_file(project: Project) -> None:
 
 def test_no_bronze_folder(project: Project) -> None:
     project.declare("people")
-    assert "which is no folder" in one_line_error(project, "load", BRONZE_ROOT="nowhere")
+    assert "which is not a folder" in one_line_error(project, "load", BRONZE_ROOT="nowhere")
 
 
 def test_an_unknown_source_gets_the_closest_names(project: Project) -> None:
@@ -232,4 +232,4 @@ def test_watch_lands_what_arrives_and_stops_cleanly(project: Project, connection
 
 def test_watch_takes_no_options_that_end(project: Project) -> None:
     project.declare("people")
-    assert "--watch goes on" in one_line_error(project, "load", "--watch", "1", "--dry-run")
+    assert "--watch does not end by itself" in one_line_error(project, "load", "--watch", "1", "--dry-run")

@@ -152,6 +152,6 @@ class TestFull:
         assert rows(connection) == [("a", "1"), ("b", "1")]
         project.write("people/run_id=2/_run.json", "no JSON")
         self.write_run(project, "2", "a")
-        with pytest.raises(FileError, match=r"run_id=2/_run\.json is no manifest"):
+        with pytest.raises(FileError, match=r"run_id=2/_run\.json is not a manifest"):
             project.load("people")
         assert rows(connection) == [("a", "1"), ("b", "1")]

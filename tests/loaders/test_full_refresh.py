@@ -49,6 +49,14 @@ def readers(project: Project, expected: int) -> Iterator[list[int]]:
     assert errors == []
 
 
+@pytest.fixture
+def landed(project: Project) -> int:
+    """The number of records of one file, which has landed."""
+    records = write_people(project, files=1, records=100)
+    project.load("people")
+    return records
+
+
 def test_readers_see_the_old_rows_until_the_new_are_whole(project: Project, connection: psycopg.Connection) -> None:
     records = write_people(project, files=6, records=20_000)
     project.load("people")
@@ -88,7 +96,7 @@ def test_nothing_to_land_changes_nothing(project: Project, connection: psycopg.C
     records = write_people(project, files=2, records=100)
     project.load("people")
     (project.folder / "empty").mkdir()
-    for root, message in (("empty", "no file matches"), ("nowhere", "which is no folder")):
+    for root, message in (("empty", "no file matches"), ("nowhere", "which is not a folder")):
         done = project.run("load", "--full-refresh", BRONZE_ROOT=root)
         assert done.returncode == 1
         assert message in done.stderr
@@ -107,7 +115,7 @@ def test_an_end_in_the_middle_changes_nothing(
 ) -> None:
     records = write_people(project, files=4, records=150_000)
     assert project.run("load").returncode == 0
-    exit_code, said = kill_in_mid_load(project, connection, number, "--full-refresh", after=0.1)
+    exit_code, said = kill_in_mid_load(project, number, "--full-refresh", after=0.1)
     assert exit_code in (143, -signal.SIGKILL), said
     assert connection.execute(VISIBLE.encode()).fetchone() == (records, records)
     deadline = time.monotonic() + 30
@@ -118,10 +126,8 @@ def test_an_end_in_the_middle_changes_nothing(
 
 
 def test_an_older_snapshot_keeps_the_old_rows(
-    project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    project: Project, landed: int, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = write_people(project, files=1, records=100)
-    project.load("people")
     monkeypatch.setattr(load, "DROP_SECONDS", 0.1)
     with psycopg.connect(project.address.conninfo) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -129,37 +135,33 @@ def test_an_older_snapshot_keeps_the_old_rows(
         reader.execute("select 1 from ops.loads")
         assert project.load("people", full_refresh=True).left == 1
         assert project.load("people").left == 1
-        assert reader.execute(VISIBLE.encode()).fetchone() == (records, records)
-        assert connection.execute(VISIBLE.encode()).fetchone() == (records, records)
+        assert reader.execute(VISIBLE.encode()).fetchone() == (landed, landed)
+        assert connection.execute(VISIBLE.encode()).fetchone() == (landed, landed)
         reader.rollback()
         assert project.load("people").left == 0
-    each_once(connection, records)
+    each_once(connection, landed)
     assert count(connection, SEGMENTS) == 1
 
 
 def test_a_reader_that_holds_the_table_holds_up_nobody(
-    project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    project: Project, landed: int, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = write_people(project, files=1, records=100)
-    project.load("people")
     monkeypatch.setattr(load, "DROP_SECONDS", 1.0)
     with psycopg.connect(project.address.conninfo) as holder:
         holder.execute(VISIBLE.encode())
-        with readers(project, records):
+        with readers(project, landed):
             assert project.load("people", full_refresh=True).left == 1
     assert project.load("people").left == 0
     assert count(connection, SEGMENTS) == 1
 
 
 def test_new_columns_wait_without_holding_up_readers(
-    project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    project: Project, landed: int, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = write_people(project, files=1, records=100)
-    project.load("people")
     project.write("people/wider.csv", "id,more\nx,y\n")
     with psycopg.connect(project.address.conninfo) as holder:
         holder.execute(VISIBLE.encode())
-        with readers(project, records):
+        with readers(project, landed):
             monkeypatch.setattr(raw_columns, "WIDEN_SECONDS", 1.0)
             [problem] = project.load("people").problems
     assert re.search(r"others held it .* \(more\)", str(problem))
@@ -168,9 +170,9 @@ def test_new_columns_wait_without_holding_up_readers(
     assert count(connection, "select count(more) from staging.people__rows") == 1
 
 
-def test_a_builder_that_is_about_to_commit_is_waited_for(project: Project, connection: psycopg.Connection) -> None:
-    records = write_people(project, files=1, records=100)
-    project.load("people")
+def test_a_builder_that_is_about_to_commit_is_waited_for(
+    project: Project, landed: int, connection: psycopg.Connection
+) -> None:
     with psycopg.connect(project.address.conninfo) as builder:
         key = "(1229866755, hashtext(format('%I.%I', 'staging', 'people__rows')))"
         builder.execute(f"select pg_advisory_xact_lock_shared{key}".encode())
@@ -187,5 +189,5 @@ def test_a_builder_that_is_about_to_commit_is_waited_for(project: Project, conne
         builder.rollback()
         _, said = refresh.communicate(timeout=60)
         assert refresh.returncode == 0, said
-    each_once(connection, records)
+    each_once(connection, landed)
     ledger_agrees(connection, "people")

@@ -235,7 +235,7 @@ def one_line_error(project: Project, **environment: str) -> str:
 
 def test_a_store_that_refuses_is_one_line(project: Project, s3: RunningStore) -> None:
     project.declare("people")
-    assert "names no store" in one_line_error(project, BRONZE_ROOT="ftp://host/path")
+    assert "is not an object store's URL" in one_line_error(project, BRONZE_ROOT="ftp://host/path")
     missing = one_line_error(project, **s3.environment, BRONZE_ROOT="s3://no-such-bucket/bronze")
     assert "s3://no-such-bucket/bronze: " in missing
     assert "AWS_*" in missing

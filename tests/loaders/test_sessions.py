@@ -173,7 +173,7 @@ def test_a_pool_of_transactions_is_refused_and_nothing_leaks_into_it(
         done = project.run("load", PGPORT=str(pooled.port))
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
-        assert line.startswith(f"error: {pooled.url}: A connection pooler stands before the server")
+        assert line.startswith(f"error: {pooled.url}: A connection pooler is between the loader and the server")
         assert "pool_mode = session" in line
         assert connection.execute("select to_regclass('ops.loads')").fetchone() == (None,)
         with psycopg.connect(pooled.conninfo, autocommit=True) as other:
