@@ -42,13 +42,11 @@ def main() -> None:
 
 @main.command()
 @click.argument("names", metavar="[SOURCE.TABLE ...]", nargs=-1)
-@click.option("--full-refresh", is_flag=True, help="Land every file anew, then replace the old rows.")
+@click.option("--full-refresh", is_flag=True, help="Land every file again, then replace the old rows.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Connections that copy.")
+@click.option("--batch-files", type=click.IntRange(1), default=1000, show_default=True, help="Most files in one load.")
 @click.option(
-    "--batch-files", type=click.IntRange(1), default=1000, show_default=True, help="Files in one load, at most."
-)
-@click.option(
-    "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Refused records a file may have."
+    "--max-rejects", type=click.IntRange(0), default=0, show_default=True, help="Rejected records allowed in a file."
 )
 @click.option(
     "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
@@ -58,8 +56,10 @@ def main() -> None:
     "--remove-missing", is_flag=True,
     help="Where a source delivers partitions, remove the rows of files that bronze no longer has.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Say which files are new, and land none.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
+@click.option("--dry-run", is_flag=True, help="List the new files, and land none.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file."
+)
 @click.option(
     "--watch",
     "watch_seconds",
@@ -80,7 +80,7 @@ def load(
     json_path: Path | None,
     watch_seconds: float | None,
 ) -> None:
-    """Land every new bronze file of the named source tables, of all where none is named.
+    """Land every new bronze file of the named source tables, or of all of them.
 
     Example: python -m loaders load people.persons --max-rejects 100
     """
@@ -97,7 +97,7 @@ def load(
     command = LoadCommand(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
     if watch_seconds is not None:
         if full_refresh or dry_run or json_path is not None:
-            raise SettingError("--watch goes on and on: use it without --full-refresh, --dry-run and --json.")
+            raise SettingError("--watch does not end by itself: use it without --full-refresh, --dry-run and --json.")
         command.watch(watch_seconds)
         return
     reports = command.once(dry_run=dry_run)
@@ -117,7 +117,7 @@ def load(
 @click.option("--json", "as_json", is_flag=True, help="Print the loads as JSON.")
 @one_line_errors
 def status(limit: int, as_json: bool) -> None:
-    """Show the ledger: the newest loads and what became of them.
+    """Show the newest loads in the ledger, with their status, counts and errors.
 
     Example: python -m loaders status --limit 5 --json
     """
@@ -156,7 +156,7 @@ def status(limit: int, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Records to show.")
 @one_line_errors
 def rejects(load_id: int | None, limit: int) -> None:
-    """Show the records that COPY refused, of one load or of all, the newest load first.
+    """Show the rejected records of one load, or of all loads, the newest first.
 
     Example: python -m loaders rejects 12 --limit 100
     """
@@ -200,13 +200,13 @@ def discard(load_id: int) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", metavar="SOURCE.TABLE", help="What to call it, such as nyc.flights.")
-@click.option("--key", metavar="COLUMN[,...]", default="", help="The columns that tell two records apart.")
-@click.option("--by", metavar="COLUMN[,...]", default="", help="Write a first mart that counts by these columns.")
+@click.option("--key", metavar="COLUMN[,...]", default="", help="The columns that identify a record.")
+@click.option("--by", metavar="COLUMN[,...]", default="", help="Also write a mart that counts rows by these columns.")
 @click.option("--path", "pattern", metavar="GLOB", help="The files to land, under the bronze root; FILE by default.")
 @click.option("--update", is_flag=True, help="Write nothing: say how FILE differs from its source, exit 1 if it does.")
 @one_line_errors
 def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None, update: bool) -> None:
-    """Look into a file, and write its source and models.
+    """Write the source and models of a file, from what is in it.
 
     Example: python -m loaders declare data/bronze/nyc/flights.csv --name nyc.flights --key year,month,day,flight
     """
@@ -227,7 +227,7 @@ def db() -> None:
 @db.command()
 @one_line_errors
 def up() -> None:
-    """Create the local server where it is missing, and start it.
+    """Start the local server; create it first if there is none.
 
     Example: PGPORT=54400 python -m loaders db up
     """
@@ -252,7 +252,7 @@ def down(remove_data: bool) -> None:
 @db.command()
 @one_line_errors
 def url() -> None:
-    """Print the database's address, with the local server's public password; any other stays in PGPASSWORD.
+    """Print the database's URL, with the local server's well-known password; any other is left to PGPASSWORD.
 
     Example: psql "$(python -m loaders db url)"
     """

@@ -29,7 +29,7 @@ def folder_option(source: str, files: str) -> Callable[[Callable[..., None]], Ca
 
 @click.group()
 def generate() -> None:
-    """Generate bronze files, the same bytes for the same rows and seed.
+    """Generate bronze files; the same rows and seed give the same bytes.
 
     Example: python -m bench generate people --rows 1000000
     """
@@ -58,9 +58,9 @@ def people(rows: int, seed: int, folder: Path) -> None:
 )  # fmt: skip
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Number of daily extractions.")
 @seed_option
-@folder_option("evo", "entity=members and the others")
+@folder_option("evo", "the entities' folders")
 def gym(scale: float, entities: tuple[str, ...], runs: int, seed: int, folder: Path) -> None:
-    """Write the gym's feed: members, sales, entries, prospects as gzipped NDJSON, by entity, day and run.
+    """Write the gym's feed: members, sales, entries and prospects as gzipped NDJSON, in folders by entity, day and run.
 
     Example: python -m bench generate gym --scale 0.001 --runs 3 --seed 1 --to data/bronze/evo
     """
@@ -72,7 +72,7 @@ def gym(scale: float, entities: tuple[str, ...], runs: int, seed: int, folder: P
 @seed_option
 @folder_option("shop", "customers.csv and the two ledgers")
 def shop(rows: int, seed: int, folder: Path) -> None:
-    """Write the item shop's files: a fifth of the rows customers, two fifths each of the ledgers of items and mods.
+    """Write the item shop's files: customers (a fifth of the rows), and the ledgers of items and of mods.
 
     Example: python -m bench generate shop --rows 1000000 --seed 1 --to data/bronze/shop
     """

@@ -174,10 +174,11 @@ def many(
     kinds: tuple[str, ...], count: int, workers: int, rounds: int, seed: int, gathers: tuple[int, ...],
     json_path: Path | None,
 ) -> None:  # fmt: skip
-    """Compare run_queries, by threads and by processes, with one connection, on different SELECTs.
+    """Compare run_queries, with threads and with processes, with one connection.
 
-    Kinds: bound (the database works for milliseconds), scans (of a whole table; a twentieth of the count), lookups (the
-    client is the limit), function (work in Python on each result; a tenth of the count). All must return the same rows.
+    The queries are different SELECTs of four kinds: bound (milliseconds of work for the database), scans (of a whole
+    table; a twentieth of the count), lookups (the client is the limit) and function (Python works on each result; a
+    tenth of the count). All variants must return the same rows.
 
     Example: python -m bench many bound function --count 2000 --workers 4 --parallel 0
     """
