@@ -84,7 +84,7 @@ def test_a_path_that_the_ledger_cannot_keep(project: Project, connection: psycop
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 4
     assert "caf\\udce9.csv: its path is not UTF-8" in done.stderr
-    assert "NUL (%00)" in done.stderr
+    assert "NUL byte (%00)" in done.stderr
     assert set(landed(connection, "paths", ["id", "name"])) == {("1", "a")}
 
 
