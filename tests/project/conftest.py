@@ -1,6 +1,7 @@
 """The dbt project, built for real in a database of the test's own."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -95,6 +96,10 @@ class Dbt:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start dbt as a process of its own, with a folder for its artifacts of its own."""
         target = self.folder / f"target-{next(_numbers)}"
+        parsed = self.folder / "target" / "partial_parse.msgpack"
+        if parsed.exists():  # so that it parses only what has changed
+            target.mkdir()
+            shutil.copy(parsed, target)
         options = ["--project-dir", self.project, "--profiles-dir", self.profiles, "--target-path", target]
         return subprocess.Popen(
             [sys.executable, "-m", "dbt.cli.main", "--log-path", str(target), *arguments, *map(str, options)],
