@@ -44,18 +44,22 @@
         having count(*) > 0
     {% endset %}
     {% for row in run_query(needed).rows %}
+        {% set since = '' %}
         {% if list.scope == 'all' %}
-            {% set reason = 'it reads all loads' %}
+            {% set reason = 'it reads all of them' %}
         {% elif row['is_unapplied'] %}
-            {% set reason = 'it has not applied them all' %}
+            {% set reason = 'it has not applied all of them' %}
         {% else %}
             {% set reason = list.oldest.path ~ ' is older than what was pruned'
                 ~ (' up to run ' ~ row['newest_run'] if row['newest_run']) %}
+            {# What is older than this file needs no landing. A run with other characters is no shell's word. #}
+            {% set since = ' --since ' ~ list.oldest.run_id
+                if modules.re.fullmatch('[\\w.:+-]+', list.oldest.run_id) else '' %}
         {% endif %}
         {{ exceptions.raise_compiler_error(
-            this.schema ~ '.' ~ this.identifier ~ ' needs ' ~ row['loads'] ~ ' loads of ' ~ list.raw_table ~ ' ('
-            ~ row['records'] ~ ' records) that were pruned, since ' ~ reason ~ '. It stays as it was: run `'
-            ~ ingot.loader_command() ~ ' load --restore ' ~ source_name
+            this.schema ~ '.' ~ this.identifier ~ ' needs rows of ' ~ list.raw_table ~ ' that were pruned ('
+            ~ row['records'] ~ ' records, of loads: ' ~ row['loads'] ~ '), since ' ~ reason ~ '. It stays as it was: run `'
+            ~ ingot.loader_command() ~ ' load --restore ' ~ source_name ~ since
             ~ '`, which lands them again from bronze, then build again.'
         ) }}
     {% endfor %}

@@ -74,11 +74,15 @@
                 first_load_id,
                 path
             from ops.files
-            where load_id in (select load_id from complete_loads)
+            where load_id in (select load_id from complete_loads) and released_at is null
         ),
 
         oldest as (
-            select run_id, first_load_id, path
+            select
+                run_id,
+                encode(convert_to(run_id, 'UTF8'), 'hex') as run_hex,
+                first_load_id,
+                path
             from complete_files
             {{ 'where is_pending' if scope == 'pending' }}
             order by run_id collate "C", first_load_id, path collate "C"
@@ -87,20 +91,26 @@
 
         select
             load_id,
-            encode(convert_to(oldest.run_id, 'UTF8'), 'hex') as run_hex,
-            oldest.first_load_id,
-            oldest.path,
+            oldest.*,
             bool_or(
                 (complete_files.run_id collate "C", complete_files.first_load_id)
                 < (oldest.run_id, oldest.first_load_id)
             ) as has_older
         from complete_files
         cross join oldest
-        group by load_id, oldest.run_id, oldest.first_load_id, oldest.path
+        group by load_id, oldest.run_id, oldest.run_hex, oldest.first_load_id, oldest.path
         having bool_or(
             (complete_files.run_id collate "C", complete_files.first_load_id)
             >= (oldest.run_id, oldest.first_load_id)
         )
+        {% if scope == 'all' -%}
+        union all
+        {# What only took rows away, or has had all of its own taken, is applied by reading all that is left. #}
+        select load_id, oldest.*, false
+        from complete_loads
+        cross join oldest
+        where load_id not in (select load_id from complete_files)
+        {%- endif %}
         order by load_id
     {% endset %}
     {% if scope == 'pending' %}
@@ -114,6 +124,7 @@
     {% set predicate = "_load_id = any('{" ~ load_ids | join(',') ~ "}'::integer[])" %}
     {% set oldest = {
         'path': found.rows[0]['path'],
+        'run_id': found.rows[0]['run_id'],
         'version': "(convert_from(decode('" ~ found.rows[0]['run_hex'] ~ "', 'hex'), 'UTF8'), "
             ~ found.rows[0]['first_load_id'] | int ~ ')',
     } %}
