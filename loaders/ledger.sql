@@ -151,6 +151,21 @@ where loads.status = 'complete';
 comment on view ops.models_of_loads is
 'One row per complete load and model that has read loads of its table and exists: whether it has applied this one.';
 
+-- What has landed of a load so far; monitoring asks it of those that are running.
+create or replace function ops.count_landed(load_id integer)
+returns bigint language plpgsql stable as $$
+declare
+    landed bigint;
+begin
+    execute (
+        select format('select count(*) from %I.%I where _load_id = %s', table_schema, table_name, loads.load_id)
+        from ops.loads
+        where loads.load_id = count_landed.load_id
+    ) into landed;
+    return landed;
+end
+$$;
+
 -- The cast of PostgreSQL 15, where only a caught exception tells that a value is no valid input. Parallel unsafe, as is
 -- the default: a caught exception is a subtransaction, which parallel workers cannot start.
 create or replace function ops.try_cast(value text, result anyelement)
