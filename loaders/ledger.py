@@ -157,13 +157,13 @@ class Ledger:
         for load_id in load_ids:
             unlock_load(self._connection, load_id)
 
-    def prune(self, load_ids: list[int]) -> None:
+    def prune(self, load_ids: list[int], *, min_bytes: int) -> None:
         """Take the rows of complete loads away, and keep their files claimed.
 
-        Segments that hold nothing else are retired, of others the rows are deleted.
+        Segments of at least `min_bytes` that hold nothing else are retired, of others the rows are deleted.
         """
         with self._connection.transaction():
-            self._delete_rows(load_ids, WORTH_DROPPING_BYTES)
+            self._delete_rows(load_ids, min_bytes)
             # Last, because a dbt builder waits for it.
             lock_rows(self._connection, self._table)
             self._connection.execute(

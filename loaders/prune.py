@@ -16,10 +16,14 @@ from psycopg import sql
 from loaders.ledger import Ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
-from loaders.segments import drop_retired
+from loaders.segments import close_segment, drop_retired
 
 # How long the segments wait for those who still read them; a later command drops what is left.
 DROP_SECONDS = 10.0
+# A smaller segment, or a smaller share of its table, is not closed and dropped: its rows are deleted, and its pages
+# filled again. So a table has some 64 segments, however often it is pruned.
+SEGMENT_BYTES = 1024**2
+SEGMENT_SHARE = 1 / 64
 # PostgreSQL's default, which the segments' indexes have.
 PAGES_PER_RANGE = 128
 Version = tuple[str, int]
@@ -90,8 +94,10 @@ def prune(connection: psycopg.Connection, table: RawTable, retention: Retention)
         plan = plan_prune(connection, table, retention)
         before = _bytes(connection, table)
         if plan.load_ids:
-            ledger.prune(plan.load_ids)
+            ledger.prune(plan.load_ids, min_bytes=SEGMENT_BYTES)
             _vacuum(connection, table, plan.load_ids)
+        # Loads that come until the next time are a segment of their own, which goes as a whole when they have aged.
+        close_segment(connection, table, min_bytes=SEGMENT_BYTES, min_share=SEGMENT_SHARE)
         left = drop_retired(connection, table, seconds=DROP_SECONDS)
         return PrunedTable(
             load_ids=plan.load_ids,

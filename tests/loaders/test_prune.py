@@ -1,4 +1,4 @@
-"""Retention: what every model has applied goes and its files stay claimed; what was pruned is landed again as it was."""
+"""Retention: what every model has applied goes, its files stay claimed; what was pruned is landed again as it was."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from loaders import ledger, segments
+from loaders import segments
 from loaders.connection import connect
 from loaders.prune import PrunedTable, Retention, plan_prune, prune
 from loaders.raw_table import RawTable
@@ -126,7 +126,7 @@ class TestSpace:
         self, project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(segments, "SEGMENT_BYTES", 50_000)
-        monkeypatch.setattr(ledger, "WORTH_DROPPING_BYTES", 50_000)
+        monkeypatch.setattr("loaders.prune.SEGMENT_BYTES", 50_000)
         land_one_by_one(project, files=3, records=1000)
         build(connection)
         with connect(project.address) as reader:
@@ -142,10 +142,34 @@ class TestSpace:
         assert done.bytes_after < done.bytes_before / 2
         ledger_agrees(connection, "people")
 
+    @pytest.mark.parametrize("loads_a_day", [1, 5])
+    def test_what_lands_between_two_prunes_goes_as_a_whole(
+        self,
+        project: Project,
+        connection: psycopg.Connection,
+        monkeypatch: pytest.MonkeyPatch,
+        loads_a_day: int,
+    ) -> None:
+        monkeypatch.setattr("loaders.prune.SEGMENT_BYTES", 50_000)
+        project.declare("people")
+        sizes = []
+        for day in range(6):
+            for number in range(loads_a_day):
+                rows = "".join(f"{day}-{number}-{row},name\n" for row in range(5000 // loads_a_day))
+                project.write(f"people/{day}-{number}.csv", "id,name\n" + rows)
+                project.load("people")
+            build(connection)
+            sizes.append(pruned(connection, keep_loads=2 * loads_a_day).bytes_after)
+        assert max(sizes[2:]) <= 1.1 * min(sizes[2:]), sizes
+        assert count(connection, "select count(*) from ops.segments") == 2
+        assert count(connection, "select count(*) from ops.loads where status = 'pruned'") == 4 * loads_a_day
+        assert count(connection, VISIBLE) == 10_000
+
     def test_pages_of_deleted_rows_are_filled_again(
         self, project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(segments, "INDEXED_BYTES", 0)
+        monkeypatch.setattr("loaders.prune.SEGMENT_BYTES", 2**30)
         project.declare("people")
         sizes = []
         for day in range(7):

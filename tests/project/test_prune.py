@@ -1,20 +1,27 @@
 """What dbt builds on pruned raw tables: right where it can be, refused by name where pruned rows are needed."""
 
 import random
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
+from bench.generate.gym import generate_gym
 from loaders.prune import Retention, prune
 from loaders.raw_table import RawTable
+from loaders.sources import read_sources
 from tests.conftest import REPOSITORY
+from tests.loaders.oracle import count
 from tests.project.conftest import Bronze, Dbt
 from tests.project.gym_feed import MEMBERS, Entity, Feed
 
 PEOPLE = RawTable(schema="staging", name="people__persons")
+OPERATIONS = REPOSITORY / "docs" / "operations.md"
 RECONCILED = "test_name:has_the_records_landed"
 NAMES = "select person_id, name from core.people order by 1"
 
@@ -40,12 +47,23 @@ def prune_people(connection: psycopg.Connection, keep_loads: int = 1) -> list[in
     return prune(connection, PEOPLE, Retention(keep_loads=keep_loads)).load_ids
 
 
+@dataclass(frozen=True)
+class Loads:
+    """The loader's command, run as a user does."""
+
+    bronze: Bronze
+
+    def run(self, *arguments: str) -> None:
+        environment = self.bronze.address.environment | {"BRONZE_ROOT": str(self.bronze.root), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(
+            [sys.executable, "-m", "loaders", "load", *arguments],
+            cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
 def restore(bronze: Bronze, source: str, *options: str) -> None:
-    environment = bronze.address.environment | {"BRONZE_ROOT": str(bronze.root), "PATH": "/usr/bin:/bin"}
-    subprocess.run(
-        [sys.executable, "-m", "loaders", "load", "--restore", source, *options],
-        cwd=REPOSITORY, env=environment, check=True, capture_output=True,
-    )  # fmt: skip
+    Loads(bronze).run("--restore", source, *options)
 
 
 def test_increments_go_on_and_what_needs_pruned_rows_is_refused(
@@ -63,8 +81,8 @@ def test_increments_go_on_and_what_needs_pruned_rows_is_refused(
     assert dbt.run("test", "--select", f"people,{RECONCILED}").returncode == 1
 
     refused = (
-        "needs rows of staging.people__persons that were pruned (2 records, of loads: 1), since it reads all of them. It "
-        "stays as it was: run `python -m loaders load --restore people.persons`"
+        "needs rows of staging.people__persons that were pruned (2 records, of loads: 1), since it reads all of them. "
+        "It stays as it was: run `python -m loaders load --restore people.persons`"
     )
     done = dbt.run("run", "--select", "people", "--full-refresh")
     assert (done.returncode, refused in done.stdout) == (1, True), done.stdout
@@ -132,3 +150,117 @@ def test_any_sequence_of_loads_builds_and_prunes_gives_what_the_rules_give(
 
 def build(dbt: Dbt, entity: Entity, *options: str) -> None:
     dbt.succeed("run", "--select", *entity.tables, *options)
+
+
+def documented_sql(first_line: str) -> str:
+    [block] = re.findall(rf"```sql\n +-- {first_line}\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    return str(block)
+
+
+def test_a_person_who_is_erased_does_not_come_back(dbt: Dbt, bronze: Bronze, connection: psycopg.Connection) -> None:
+    """The procedure of docs/operations.md, on a table of which a load is pruned."""
+    first = {17: "Ann Old,30,true,Rome,LZ,IT", 18: "Bob,40,true,Bonn,NW,DE"}
+    bronze.write_people("1", first)
+    bronze.load()
+    second = {17: "Ann New,31,true,Rome,LZ,IT", 18: "Bob,41,true,Bonn,NW,DE"}
+    path = bronze.write_people("2", second)
+    path.write_text(path.read_text() + "17,Ann,in,a,ragged,record,of,too,many,fields\n")
+    bronze.load(max_rejects=1)
+    dbt.succeed("run", "--select", "source:people+")
+    prune_people(connection)
+
+    assert connection.execute(documented_sql("The files that hold the person.").encode()).fetchall() == [
+        ("people/2.csv",)
+    ]
+    for name, persons in (("1", first), ("2", second)):
+        persons.pop(17)
+        bronze.write_people(name, persons)
+    loads = Loads(bronze)
+    loads.run("people.persons", "--rewritten")
+    connection.execute(documented_sql("What was refused of the files.").encode())
+    # The files of the pruned load were all written anew: there is nothing to restore.
+    loads.run("people.persons", "--restore")
+    dbt.succeed("run", "--select", "source:people+")
+
+    def check() -> None:
+        for table, column in (("staging.people__persons", "id::bigint"), ("core.people", "person_id")):
+            rows = connection.execute(f"select {column}, name, age::integer from {table} order by 1, 3".encode())
+            assert rows.fetchall() == [(18, "Bob", 40), (18, "Bob", 41)][table == "core.people" :]
+        assert connection.execute("select from ops.rejected_rows").fetchall() == []
+        older = connection.execute("select older_count from marts.people_older_than where age = 22").fetchall()
+        assert older == [(1,)]
+
+    check()
+    loads.run("people.persons")
+    dbt.succeed("run", "--select", "source:people+", "--full-refresh")
+    check()
+    loads.run("people.persons", "--full-refresh")
+    dbt.succeed("run", "--select", "source:people+", "--full-refresh")
+    check()
+
+
+CONTENT = """
+    select
+        count(*),
+        sum(hashtextextended((to_jsonb(rows) - '{{_load_id,_inserted_at,_updated_at}}'::text[])::text, 0))
+    from core.{} as rows
+"""
+
+
+@pytest.mark.parametrize(
+    ("scale", "days", "entities"),
+    [
+        (0.0002, 4, ("members", "entries")),
+        pytest.param(0.01, 10, ("members", "sales", "entries", "prospects"), marks=pytest.mark.slow),
+    ],
+)
+def test_days_of_loads_builds_and_prunes(
+    dbt: Dbt,
+    bronze: Bronze,
+    connection: psycopg.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scale: float,
+    days: int,
+    entities: tuple[str, ...],
+) -> None:
+    """The raw tables stay as large as on the third day, and core is what all of bronze says."""
+    if scale < 0.01:
+        monkeypatch.setattr("loaders.prune.SEGMENT_BYTES", 2**16)
+    generate_gym(tmp_path / "feed", scale=scale, runs=days, seed=1, entities=entities)
+    sources = [source for source in read_sources(REPOSITORY) if source.source == "evo" and source.table in entities]
+    models = [f"source:{source.name}+,path:models/core" for source in sources]
+    views = [f"source:{source.name}+,path:models/staging" for source in sources]
+    sizes: list[int] = []
+    records: list[int] = []
+    for day in sorted({path.name for path in (tmp_path / "feed").glob("*/ingestion_date=*")}):
+        for folder in (tmp_path / "feed").glob(f"*/{day}"):
+            target = bronze.root / "evo" / folder.parent.name / day
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+        bronze.load()
+        dbt.succeed("run", "--select", *models, *([] if sizes else views))
+        done = [prune(connection, source.raw_table, Retention(keep_loads=1)) for source in sources]
+        kept = "select sum(records) from ops.loads where status = 'complete' and table_name ~ '^evo__'"
+        records.append(count(connection, kept))
+        sizes.append(sum(table.bytes_after for table in done))
+    print(f"\nraw tables after each day's prune, MB: {[round(size / 1e6, 2) for size in sizes]}")
+    # Days are not of one size: what stays is.
+    bytes_a_record = [size / kept for size, kept in zip(sizes, records, strict=True)]
+    print(f"bytes a record that stays: {[round(each) for each in bytes_a_record]}")
+    assert max(bytes_a_record[2:]) <= 1.1 * min(bytes_a_record[2:])
+    assert len(sizes) == days
+    assert max(sizes[2:]) < 0.5 * sizes[0]
+
+    tables = "select relname from pg_class where relnamespace = 'core'::regnamespace and relkind = 'r' order by 1"
+    names = [name for (name,) in connection.execute(tables)]
+
+    def core() -> list[tuple[object, ...]]:
+        return [row for name in names for row in connection.execute(CONTENT.format(name).encode())]
+
+    built = core()
+    assert all(row[0] for row in built)
+    for source in sources:
+        restore(bronze, source.name)
+    dbt.succeed("run", "--full-refresh", "--select", *models)
+    assert core() == built
