@@ -248,7 +248,9 @@ def test_days_of_loads_builds_and_prunes(
     # Days are not of one size: what stays is.
     bytes_a_record = [size / kept for size, kept in zip(sizes, records, strict=True)]
     print(f"bytes a record that stays: {[round(each) for each in bytes_a_record]}")
-    assert max(bytes_a_record[2:]) <= 1.1 * min(bytes_a_record[2:])
+    # Where a day is a megabyte, so many pages at once are a part of it.
+    tolerance = 1.1 if scale >= 0.01 else 1.3
+    assert max(bytes_a_record[2:]) <= tolerance * min(bytes_a_record[2:])
     assert len(sizes) == days
     assert max(sizes[2:]) < 0.5 * sizes[0]
 
