@@ -22,7 +22,9 @@ select
     runs.run_id,
     min(loads.started_at) as started_at,
     max(loads.finished_at) as finished_at,
-    count(*) filter (where loads.status <> 'complete') as incomplete_load_count,
+    count(*) filter (
+        where loads.status not in ('complete', 'pruned')
+    ) as incomplete_load_count,
     sum(runs.file_count) as file_count,
     sum(runs.records) as records,
     sum(runs.rejected) as rejected,

@@ -1,17 +1,16 @@
-"""The command line: python -m loaders load | status | rejects | discard | declare | db."""
+"""The command line: python -m loaders load | prune | status | rejects | discard | declare | db."""
 
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import psycopg
 
-from loaders.command_line import fail, one_line_errors
+from loaders.command_line import Age, fail, one_line_errors
 from loaders.connection import Address, connect
 from loaders.described_tables import create_described_tables
 from loaders.errors import ServerError, SettingError
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from loaders.server import LocalServer
 
 SHOWN_RAW_BYTES = 200
-WIDEST_COLUMNS = 100_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,6 +54,12 @@ def main() -> None:
     "--remove-missing", is_flag=True,
     help="Where a source delivers partitions, remove the rows of files that bronze no longer has.",
 )  # fmt: skip
+@click.option(
+    "--rewritten", is_flag=True,
+    help="For files rewritten in place: new content replaces the rows of its path, and versions keep their order.",
+)  # fmt: skip
+@click.option("--restore", is_flag=True, help="Land what was pruned of the named source tables again, and nothing new.")
+@click.option("--since", metavar="RUN", help="With --restore, only loads with files of this run or a later one.")
 @click.option("--dry-run", is_flag=True, help="List the new files, and land none.")
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file."
@@ -76,6 +80,9 @@ def load(
     max_rejects: int,
     retry_seconds: float,
     remove_missing: bool,
+    rewritten: bool,
+    restore: bool,
+    since: str | None,
     dry_run: bool,
     json_path: Path | None,
     watch_seconds: float | None,
@@ -84,6 +91,10 @@ def load(
 
     Example: python -m loaders load people.persons --max-rejects 100
     """
+    if restore and (not names or full_refresh or rewritten or remove_missing or dry_run or watch_seconds is not None):
+        raise SettingError("--restore takes the names of source tables, and no option that lands or removes else.")
+    if since is not None and not restore:
+        raise SettingError("--since goes with --restore.")
     declared = read_sources(Path())
     sources = select_sources(declared, names)
     options = LoadOptions(
@@ -92,6 +103,9 @@ def load(
         max_rejects=max_rejects,
         full_refresh=full_refresh,
         remove_missing=remove_missing,
+        rewritten=rewritten,
+        restore=restore,
+        since=since,
         retry_seconds=retry_seconds,
     )
     command = LoadCommand(sources, bronze_root(), Address.from_environment(), options, named=bool(names))
@@ -113,42 +127,61 @@ def load(
 
 
 @main.command()
+@click.argument("names", metavar="[SOURCE.TABLE ...]", nargs=-1)
+@click.option("--keep-loads", type=click.IntRange(0), help="Keep the newest loads of each table.  [default: 0]")
+@click.option("--older-than", type=Age(), help="Keep what was first delivered within this time, such as 30d.")
+@click.option(
+    "--ignore-schema", "ignored", multiple=True, metavar="SCHEMA",
+    help="Do not wait for the models in this schema, or in SCHEMA_core and so on; repeat it for more.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be pruned, and change nothing.")
+@one_line_errors
+def prune(
+    names: Sequence[str], keep_loads: int | None, older_than: timedelta | None, ignored: Sequence[str], dry_run: bool
+) -> None:
+    """Remove the raw rows of loads that every model has applied; their files do not land again.
+
+    `load --restore` lands them again from bronze, for what needs them: a full refresh, a new model, a late file.
+
+    Example: python -m loaders prune evo.entries --older-than 30d --dry-run
+    """
+    if keep_loads is not None and older_than is not None:
+        raise SettingError("--keep-loads and --older-than exclude each other: use one.")
+    # Imported where it is used, as below: a load prunes nothing.
+    from loaders.prune import Retention
+    from loaders.prune_command import prune_tables
+
+    sources = select_sources(read_sources(Path()), names)
+    retention = Retention(keep_loads=keep_loads or 0, older_than=older_than, ignored_schemas=ignored)
+    with connect(Address.from_environment()) as connection:
+        _reader(connection)
+        if not prune_tables(connection, sources, retention, dry_run=dry_run):
+            sys.exit(1)
+
+
+@main.command()
+@click.argument("names", metavar="[SOURCE.TABLE ...]", nargs=-1)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Loads to show, the newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the loads as JSON.")
+@click.option(
+    "--fail-if-older-than", "oldest", type=Age(),
+    help="Exit with 1 where the latest load of a table is older, such as 2h; of those named, or of all that have one.",
+)  # fmt: skip
 @one_line_errors
-def status(limit: int, as_json: bool) -> None:
-    """Show the newest loads in the ledger, with their status, counts and errors.
+def status(names: Sequence[str], limit: int, as_json: bool, oldest: timedelta | None) -> None:
+    """Show the newest loads in the ledger, with their status, counts and errors; of the named source tables, or of all.
 
-    Example: python -m loaders status --limit 5 --json
+    Example: python -m loaders status evo.entries --limit 5 --fail-if-older-than 26h
     """
-    from rich.console import Console
-    from rich.table import Table
+    # Imported where it is used: a load shows no table.
+    from loaders.status_command import check_age, show_loads
 
+    tables = [source.raw_table for source in select_sources(read_sources(Path()), names)] if names else []
     with connect(Address.from_environment()) as connection:
-        loads = _reader(connection).recent_loads(limit)
-    if as_json:
-        click.echo(json.dumps([asdict(row) for row in loads], indent=2, default=datetime.isoformat))
-        return
-    table = Table("load", "table", "status", "started (UTC)", "seconds", "files", "records", "rejected", "MB", "error")
-    for row in loads:
-        seconds = "" if row.finished_at is None else f"{(row.finished_at - row.started_at).total_seconds():.1f}"
-        table.add_row(
-            str(row.load_id),
-            str(row.table),
-            row.status,
-            f"{row.started_at:%Y-%m-%d %H:%M:%S}",
-            seconds,
-            f"{row.files:,}",
-            "" if row.records is None else f"{row.records:,}",
-            "" if row.rejected is None else f"{row.rejected:,}",
-            f"{row.bytes / 1e6:,.1f}",
-            row.error or "",
-        )
-    console = Console()
-    if not console.is_terminal:
-        # A program or a pager reads it: as wide as its rows are, so that nothing is cut or wrapped.
-        console.width = Console(width=WIDEST_COLUMNS).measure(table).maximum
-    console.print(table)
+        reader = _reader(connection)
+        show_loads(reader.recent_loads(limit, tables), as_json=as_json)
+        if oldest is not None:
+            check_age(reader.latest_loads(), tables, oldest)
 
 
 @main.command()

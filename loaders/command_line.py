@@ -1,9 +1,11 @@
 """How commands end: an expected error, a lost server, Ctrl-C and SIGTERM are one line on standard error."""
 
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -17,6 +19,24 @@ T = TypeVar("T")
 # psycopg's warnings of a lost connection would stand beside the one line that tells it.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 INTERRUPTED = "interrupted: nothing half loaded is visible; the next load goes on from here"
+
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Age(click.ParamType[timedelta]):
+    """A length of time with its unit: 90s, 15m, 2h, 30d."""
+
+    name = "AGE"
+
+    def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the length; a usage error for what is none."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,6})([smhd])", value)
+        if found is None:
+            self.fail(f"{value!r} is no length of time. Write a number and s, m, h or d: 2h.", param, ctx)
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 class Terminated(KeyboardInterrupt):

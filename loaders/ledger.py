@@ -19,12 +19,19 @@ from psycopg import sql
 
 from loaders.errors import LoadError
 from loaders.landing_file import LandingFile
-from loaders.ledger_files import count_files, delete_rows_of, insert_files, release_files, take_files_away
+from loaders.ledger_files import (
+    count_files,
+    delete_rows_of,
+    insert_files,
+    keep_order,
+    release_files,
+    take_files_away,
+)
 from loaders.locks import lock_load, lock_rows, lock_table, orphaned_load, unlock_load
 from loaders.raw_table import RawTable, raw_table_exists
 from loaders.segments import retire_all_but, retire_segments, take_load_id
 
-LoadStatus = Literal["started", "complete", "failed", "discarded"]
+LoadStatus = Literal["started", "complete", "failed", "discarded", "pruned"]
 # Below this, deleting rows is cheaper than making another segment.
 WORTH_DROPPING_BYTES = 16 * 1024**2
 
@@ -78,12 +85,14 @@ class Ledger:
         )
         return taken
 
-    def complete(self, load_id: int, files: Sequence[LandingFile], *, replaces: bool = False) -> int:
+    def complete(
+        self, load_id: int, files: Sequence[LandingFile], *, replaces: bool = False, keeps_order: bool = False
+    ) -> int:
         """Make a load complete, in a transaction of its own; the files that failed are released, their rows deleted.
 
         Where all have failed, so has the load. If it `replaces`, what earlier loads hold of the files' paths goes with
-        the same commit; return of how many files. The commit is synchronous, so that it also makes the workers'
-        asynchronous commits before it durable.
+        the same commit, and if it `keeps_order`, their place in the order of versions stays; return of how many files.
+        The commit is synchronous, so that it also makes the workers' asynchronous commits before it durable.
         """
         failed = [file for file in files if file.error is not None]
         replaced = 0
@@ -104,6 +113,8 @@ class Ledger:
                 self._delete_rows([load_id], WORTH_DROPPING_BYTES)
                 self._end([load_id], "failed", " ".join(str(files[0].error).split()))
             release_files(self._connection, failed)
+            if keeps_order:
+                keep_order(self._connection, self._table, load_id)
             if replaces:
                 replaced = take_files_away(self._connection, self._table, load_id, [file.path for file in files])
         unlock_load(self._connection, load_id)
@@ -129,7 +140,9 @@ class Ledger:
         with self._connection.transaction():
             lock_rows(self._connection, self._table)
             old = self._connection.execute(
-                "select load_id from ops.loads where table_schema = %s and table_name = %s and status = 'complete'", key
+                "select load_id from ops.loads "
+                "where table_schema = %s and table_name = %s and status in ('complete', 'pruned')",
+                key,
             ).fetchall()
             self._end([load_id for (load_id,) in old], "discarded", "full refresh")
             done = self._connection.execute(
@@ -143,6 +156,19 @@ class Ledger:
             retire_all_but(self._connection, self._table, load_ids)
         for load_id in load_ids:
             unlock_load(self._connection, load_id)
+
+    def prune(self, load_ids: list[int], *, min_bytes: int) -> None:
+        """Take the rows of complete loads away, and keep their files claimed.
+
+        Segments of at least `min_bytes` that hold nothing else are retired, of others the rows are deleted.
+        """
+        with self._connection.transaction():
+            self._delete_rows(load_ids, min_bytes)
+            # Last, because a dbt builder waits for it.
+            lock_rows(self._connection, self._table)
+            self._connection.execute(
+                "update ops.loads set status = 'pruned' where load_id = any(%s) and status = 'complete'", [load_ids]
+            )
 
     def undo(self, load_ids: list[int], error: str, *, full_refresh: bool) -> None:
         """Delete what has landed of loads, release their files and end them as failed."""

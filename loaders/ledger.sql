@@ -1,4 +1,4 @@
--- The ledger, version 2. loaders/ledger_version.py creates what of it is missing; dbt reads it, and writes
+-- The ledger, version 3. loaders/ledger_version.py creates what of it is missing; dbt reads it, and writes
 -- ops.applied_loads only. A raw table is known by table_schema and table_name.
 
 -- Asked first: `if not exists` needs the right to create schemas even where the schema exists.
@@ -13,7 +13,7 @@ $$;
 create table if not exists ops.ledger_version (version integer not null);
 comment on table ops.ledger_version is 'One row: the version of these tables.';
 insert into ops.ledger_version (version)
-select 2
+select 3
 where not exists (select from ops.ledger_version);
 
 -- A segment is a block of load ids, and the partition of a raw table that holds their rows. So load ids are unique over
@@ -38,7 +38,7 @@ create table if not exists ops.loads (
     load_id integer primary key,
     table_schema text not null,
     table_name text not null,
-    status text not null default 'started' check (status in ('started', 'complete', 'failed', 'discarded')),
+    status text not null default 'started' check (status in ('started', 'complete', 'failed', 'discarded', 'pruned')),
     full_refresh boolean not null default false,
     replaces boolean not null default false,
     started_at timestamptz not null default now(),
@@ -53,7 +53,7 @@ create table if not exists ops.loads (
     loader text not null
 );
 comment on table ops.loads is
-'One row per load: one batch of files into one raw table. Those of a full refresh become complete together.';
+'One row per load: one batch of files into one raw table. Those of a full refresh become complete together. Of a pruned one the rows are gone, and its files stay claimed.';
 comment on column ops.loads.replaces is
 'Whether it took rows of earlier loads away: a model that applies it has to compare all of its rows.';
 comment on column ops.loads.columns_missing is 'Columns of the raw table that some of its files lack: NULL there.';
@@ -117,6 +117,54 @@ create table if not exists ops.applied_loads (
 );
 comment on table ops.applied_loads is
 'One row per load that a dbt model has read, by the model''s quoted schema and name; dbt writes it.';
+
+-- By the catalog, and not by to_regclass: a loader may lack the right to use the models' schemas.
+create or replace view ops.models_of_loads as
+with
+
+models as (
+    select distinct
+        loads.table_schema,
+        loads.table_name,
+        applied.model
+    from ops.applied_loads as applied
+    inner join ops.loads on applied.load_id = loads.load_id
+    where exists (
+        select from pg_class
+        inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+        where format('%I.%I', pg_namespace.nspname, pg_class.relname) = applied.model
+    )
+)
+
+select
+    loads.table_schema,
+    loads.table_name,
+    loads.load_id,
+    models.model,
+    exists (
+        select from ops.applied_loads as applied
+        where applied.model = models.model and applied.load_id = loads.load_id
+    ) as is_applied
+from ops.loads
+inner join models on loads.table_schema = models.table_schema and loads.table_name = models.table_name
+where loads.status = 'complete';
+comment on view ops.models_of_loads is
+'One row per complete load and model that has read loads of its table and exists: whether it has applied this one.';
+
+-- What has landed of a load so far; monitoring asks it of those that are running.
+create or replace function ops.count_landed(load_id integer)
+returns bigint language plpgsql stable as $$
+declare
+    landed bigint;
+begin
+    execute (
+        select format('select count(*) from %I.%I where _load_id = %s', table_schema, table_name, loads.load_id)
+        from ops.loads
+        where loads.load_id = count_landed.load_id
+    ) into landed;
+    return landed;
+end
+$$;
 
 -- The cast of PostgreSQL 15, where only a caught exception tells that a value is no valid input. Parallel unsafe, as is
 -- the default: a caught exception is a subtransaction, which parallel workers cannot start.

@@ -19,7 +19,7 @@ Content = tuple[str, frozenset[tuple[str, str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
-    """A file that a started or complete load holds; `content` is its digest with its hive keys."""
+    """A file that a started, complete or pruned load holds; `content` is its digest with its hive keys."""
 
     file_id: int
     path: str
@@ -30,7 +30,7 @@ class KnownFile:
 
 
 def known_files(connection: psycopg.Connection, table: RawTable) -> list[KnownFile]:
-    """Return the files claimed by a started or complete load, the last one of a path last."""
+    """Return the files that loads have claimed, the last one of a path last."""
     rows = connection.execute(
         """
         select file_id, path, bytes, modified_ns, digest, hive_keys, records is not null
@@ -103,6 +103,24 @@ def insert_files(
         },
     )
     return dict(rows.fetchall())
+
+
+def keep_order(connection: psycopg.Connection, table: RawTable, load_id: int) -> None:
+    """Give the files of a load the place in the order of versions that the last other ones of their paths have."""
+    connection.execute(
+        """
+        update ops.files as new set first_load_id = old.first_load_id
+        from (
+            select path, max(first_load_id) as first_load_id
+            from ops.files
+            where table_schema = %(schema)s and table_name = %(name)s and load_id <> %(load_id)s
+                and released_at is null and records is not null and not refreshing
+            group by path
+        ) as old
+        where new.load_id = %(load_id)s and new.path = old.path
+        """,
+        {"schema": table.schema, "name": table.name, "load_id": load_id},
+    )
 
 
 def take_files_away(connection: psycopg.Connection, table: RawTable, load_id: int, paths: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """The ledger read: loads, rejected records, and the models built from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 
@@ -60,9 +61,27 @@ class LedgerReader:
         """Return one load."""
         return next(iter(self._loads("where load_id = %s", [load_id])), None)
 
-    def recent_loads(self, limit: int) -> list[LoadRow]:
-        """Return the newest loads, newest first."""
-        return self._loads("order by started_at desc, load_id desc limit %s", [limit])
+    def recent_loads(self, limit: int, tables: Sequence[RawTable] = ()) -> list[LoadRow]:
+        """Return the newest loads, newest first, of some tables or of all."""
+        names = [str(table) for table in tables] or None
+        return self._loads(
+            "where %s::text[] is null or table_schema || '.' || table_name = any(%s) "
+            "order by started_at desc, load_id desc limit %s",
+            [names, names, limit],
+        )
+
+    def latest_loads(self) -> dict[RawTable, tuple[datetime, timedelta]]:
+        """Return, by table, when its latest load became complete, and how long ago that is by the server's clock."""
+        rows = self._connection.execute(
+            """
+            select table_schema, table_name, max(finished_at), clock_timestamp() - max(finished_at)
+            from ops.loads
+            where status in ('complete', 'pruned')
+            group by table_schema, table_name
+            order by table_schema, table_name
+            """
+        )
+        return {RawTable(schema=schema, name=name): (at, age) for schema, name, at, age in rows}
 
     def rejects(self, load_id: int | None, limit: int) -> list[RejectedRow]:
         """Return rejected rows in the files' order, of one load or of all, the newest load first."""
@@ -87,7 +106,7 @@ class LedgerReader:
         )
         return [row[0] for row in rows]
 
-    def _loads(self, clause: str, parameters: list[int]) -> list[LoadRow]:
+    def _loads(self, clause: str, parameters: Sequence[object]) -> list[LoadRow]:
         rows = self._connection.execute(
             "select load_id, table_schema, table_name, status, started_at, finished_at, "
             "files, bytes, records, rejected, error "

@@ -1,7 +1,8 @@
-"""The ledger's tables: created, checked for their version, and upgraded from version 1.
+"""The ledger's tables: created, checked for their version, and upgraded from an older one.
 
 Version 1 knew a raw table by its name only, and a raw table was one heap. The upgrade is one transaction: the heap
-becomes the first segment of a table of its old name, and the views that read the heap read the table.
+becomes the first segment of a table of its old name, and the views that read the heap read the table. Version 2 knew
+no pruned loads.
 """
 
 from pathlib import Path
@@ -14,9 +15,10 @@ from loaders.locks import LOCK_TABLE, change_tables, exclusive_ddl
 from loaders.raw_table import RawTable
 from loaders.segments import segment_name
 
-VERSION = 2
+VERSION = 3
 SCHEMA = Path(__file__).with_name("ledger.sql")
-UPGRADE = Path(__file__).with_name("ledger_upgrade.sql")
+UPGRADE_TO_2 = Path(__file__).with_name("ledger_upgrade_2.sql")
+UPGRADE_TO_3 = Path(__file__).with_name("ledger_upgrade_3.sql")
 # How long the upgrade waits for readers to let go of the tables that it changes.
 UPGRADE_SECONDS = 600.0
 
@@ -91,7 +93,7 @@ def create_ledger(connection: psycopg.Connection) -> None:
             if ledger_version(connection) is None:
                 connection.execute(SCHEMA.read_bytes())
     elif version < VERSION:
-        _upgrade(connection)
+        _upgrade(connection, version)
     check_version(connection)
 
 
@@ -107,15 +109,22 @@ def check_version(connection: psycopg.Connection) -> bool:
     return version is not None
 
 
-def _upgrade(connection: psycopg.Connection) -> None:
-    heaps = _heaps(connection)
+def _upgrade(connection: psycopg.Connection, version: int) -> None:
+    heaps = _heaps(connection) if version == 1 else []
     # In the order in which a reader locks them.
     names = [sql.Identifier(schema, name) for schema, name, _ in _views(connection, heaps)]
     names += [table.identifier for table in heaps]
     names += [sql.Identifier("ops", name) for name in ("loads", "files", "rejected_rows", "applied_loads")]
-    if not change_tables(
-        connection, sql.SQL(", ").join(names), lambda: _upgrade_from_1(connection, heaps), seconds=UPGRADE_SECONDS
-    ):
+
+    def upgrade() -> None:
+        if ledger_version(connection) != version:
+            return  # another loader was faster
+        if version == 1:
+            _upgrade_from_1(connection, heaps)
+        connection.execute(SCHEMA.read_bytes())
+        connection.execute(UPGRADE_TO_3.read_bytes())
+
+    if not change_tables(connection, sql.SQL(", ").join(names), upgrade, seconds=UPGRADE_SECONDS):
         raise LoadError(
             f"The ledger could not be upgraded: for {UPGRADE_SECONDS / 60:.0f} minutes others were reading its tables "
             "or the raw ones. End the sessions that hold them (pg_stat_activity), then load again."
@@ -123,13 +132,11 @@ def _upgrade(connection: psycopg.Connection) -> None:
 
 
 def _upgrade_from_1(connection: psycopg.Connection, heaps: list[RawTable]) -> None:
-    if ledger_version(connection) != 1:
-        return  # another loader was faster
     _check_no_loader_runs(connection, heaps)
     # So that the views' definitions have every name in them qualified.
     connection.execute("set local search_path = ''")
     views = _views(connection, heaps)
-    connection.execute(UPGRADE.read_bytes())
+    connection.execute(UPGRADE_TO_2.read_bytes())
     connection.execute(SCHEMA.read_bytes())
     for number, table in enumerate(heaps):
         _set_schema_of_loads(connection, table, heaps)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 
@@ -9,7 +10,7 @@ from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
 from loaders.deliveries import newest_delivery
 from loaders.discovery import FailedFiles, new_files
-from loaders.errors import LoadError
+from loaders.errors import FileError, LoadError
 from loaders.ledger import Ledger
 from loaders.ledger_files import known_files
 from loaders.ledger_version import check_version, create_ledger
@@ -17,6 +18,7 @@ from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import lock_table
 from loaders.progress import Progress
 from loaders.raw_columns import RawColumns
+from loaders.restore import PrunedLoad, pruned_loads
 from loaders.retry import Retries, is_temporary
 from loaders.segments import drop_retired
 from loaders.sources import SourceTable
@@ -85,7 +87,7 @@ class TableLoader:
         with connect(self._address) as connection:
             create_ledger(connection)
             try:
-                with lock_table(connection, self.source.raw_table, alone=self._replaces_all):
+                with lock_table(connection, self.source.raw_table, alone=self._is_alone):
                     self._run_locked(connection, listed, report, on_load)
             except LoadError as error:
                 report.problems.append(error)
@@ -101,11 +103,17 @@ class TableLoader:
         ledger = Ledger(connection, table)
         report.undone += ledger.undo_interrupted()
         report.left = drop_retired(connection, table, seconds=0)
+        options = self._options
+        pruned = pruned_loads(connection, table, since=options.since) if options.restore else []
+        if pruned:
+            # What was accepted then is now.
+            most = max(load.rejected for load in pruned)
+            options = replace(options, max_rejects=max(options.max_rejects, most))
         run = TableRun(
             self.source,
             connection,
             address=self._address,
-            options=self._options,
+            options=options,
             failed=self._failed,
             is_temporary=self._is_temporary,
             progress=self._progress,
@@ -114,7 +122,10 @@ class TableLoader:
         # Described columns are there before the first file, so that a staging view can be built.
         RawColumns(self.source, connection).create({name: name for name in self.source.columns})
         bronze = self.source.bronze
-        if bronze.delivers == "full" and (listed or not self._must_refresh):
+        if options.restore:
+            report.restores = True
+            self._restore(run, pruned, report, on_load)
+        elif bronze.delivers == "full" and (listed or not self._must_refresh):
             delivery = newest_delivery(self._root, listed, has_manifest=bronze.has_manifest)
             is_landed = run.land_newest(delivery, on_load)
             self._must_refresh = self._must_refresh and not is_landed
@@ -132,9 +143,19 @@ class TableLoader:
                 "changed nothing. Set BRONZE_ROOT, or discard the loads."
             )
 
+    def _restore(
+        self, run: TableRun, pruned: list[PrunedLoad], report: TableReport, on_load: Callable[[LoadResult], None]
+    ) -> None:
+        """Land each pruned load again; one whose files bronze does not hold as they were does not keep the others."""
+        for load in pruned:
+            try:
+                run.restore(load, load.find_files(self._root), on_load)
+            except FileError as error:
+                report.problems.append(FileError(f"{self.source.name}: load {load.load_id} stays pruned: {error}"))
+
     @property
-    def _replaces_all(self) -> bool:
-        return self._must_refresh or self.source.bronze.delivers == "full"
+    def _is_alone(self) -> bool:
+        return self._must_refresh or self._options.restore or self.source.bronze.delivers == "full"
 
     def _list_files(self, report: TableReport) -> list[BronzeFile]:
         listed = self._root.list_files(self.source.bronze.path)

@@ -153,5 +153,7 @@ def _say_report(report: TableReport, *, pattern: str) -> None:
         click.echo(f"{report.source}: {len(report.pending):,} new files, {report.skipped:,} landed before")
         for path in report.pending:
             click.echo(f"    {path}")
+    elif report.restores and not report.loads and not report.problems:
+        click.echo(f"{report.source}: nothing is pruned")
     elif not report.loads and not report.problems:
         click.echo(f"{report.source}: nothing new; {report.skipped:,} files landed before")

@@ -8,13 +8,16 @@ from loaders.retry import RETRY_SECONDS
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """What the command line says of a load; `max_rejects` is per file."""
+    """What the command line says of a load; `max_rejects` is per file, `since` the oldest run to `restore`."""
 
     workers: int = 2
     batch_files: int = 1000
     max_rejects: int = 0
     full_refresh: bool = False
     remove_missing: bool = False
+    rewritten: bool = False
+    restore: bool = False
+    since: str | None = None
     retry_seconds: float = RETRY_SECONDS
 
 
@@ -46,7 +49,7 @@ class TableReport:
 
     `changed` are known paths with new content; columns that files `added`, or that are `missing` in them, name the
     first such file; `problems` are the errors of the files and loads that failed. `replaced` and `removed` count files
-    whose rows went, `left` old segments that are still to be dropped.
+    whose rows went, `left` old segments that are still to be dropped; `restores`: it lands what was pruned, no more.
     """
 
     source: str
@@ -64,6 +67,7 @@ class TableReport:
     left: int = 0
     replaced: int = 0
     removed: int = 0
+    restores: bool = False
 
     def begin_attempt(self) -> None:
         """Forget what the next attempt finds again."""

@@ -69,6 +69,26 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
     )
 
 
+def close_segment(connection: psycopg.Connection, table: RawTable, *, min_bytes: int, min_share: float) -> None:
+    """Close the table's newest segment, so that the next load begins another; a small one of the table stays open."""
+    connection.execute(
+        """
+        with sizes as (
+            select first_load_id, pg_table_size(to_regclass(format('%%I.%%I', table_schema, relation_name))) as bytes
+            from ops.segments
+            where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
+        )
+
+        update ops.segments set next_load_id = end_load_id
+        from sizes
+        where table_schema = %(schema)s and table_name = %(name)s and segments.first_load_id = sizes.first_load_id
+            and sizes.first_load_id = (select max(first_load_id) from sizes)
+            and bytes >= greatest(%(bytes)s, %(share)s * (select sum(bytes) from sizes))
+        """,
+        {"schema": table.schema, "name": table.name, "bytes": min_bytes, "share": min_share},
+    )
+
+
 def take_load_id(connection: psycopg.Connection, table: RawTable) -> tuple[int, RawTable] | None:
     """Take the next load id of the table's newest segment, in the caller's transaction, and that segment.
 

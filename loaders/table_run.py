@@ -20,6 +20,7 @@ from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import exclusive_ddl, unlock_load
 from loaders.progress import Progress
 from loaders.raw_columns import RawColumns
+from loaders.restore import PrunedLoad, complete_restore
 from loaders.segments import drop_retired, open_segment
 from loaders.sources import SourceTable
 
@@ -61,36 +62,68 @@ class TableRun:
         Where the source delivers partitions, new content of a path replaces the rows of the old one, and one failed
         file fails its load.
         """
-        replaces = self._source.bronze.delivers == "partitions"
+        keeps_order = self._options.rewritten
+        replaces = keeps_order or self._source.bronze.delivers == "partitions"
         for batch in self._batches(listed, full_refresh=False):
             claim = self._claim(batch, full_refresh=False, is_first=False)
-            if claim is None:
-                continue
-            load_id, files = claim.load_id, claim.files
-            started = time.perf_counter()
-            try:
-                self._copy(claim)
-                if replaces:
-                    self._check_all_landed(files)
-                self._report.replaced += self._ledger.complete(load_id, files, replaces=replaces)
-            except BaseException as error:
-                self._undo([load_id], str(error) or type(error).__name__, full_refresh=False)
-                if not self._is_final(error):
-                    raise
-                self._report.problems.append(self._load_error(f"load {load_id}", "nothing of it is visible", error))
-                for file in files:
-                    self._failed.add(file.file)
-                continue
-            self._add_problems(files)
-            if any(file.error is None for file in files):
-                result = self._result(load_id, files, started)
-                self._report.loads.append(result)
-                on_load(result)
+            if claim is not None:
+                self._land(
+                    claim,
+                    lambda claim: self._ledger.complete(
+                        claim.load_id, claim.files, replaces=replaces, keeps_order=keeps_order
+                    ),
+                    on_load,
+                    is_whole=replaces,
+                )
+
+    def restore(self, pruned: PrunedLoad, files: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> None:
+        """Land the files of a pruned load again, by a load that takes its place; FileError for changed content."""
+        new = list(new_files(self._source, files, [], self._failed, self._report))
+        pruned.check_unchanged(new)
+        new = self._widen(new)
+        claim = self._claim(new, full_refresh=True, is_first=False) if len(new) == len(files) else None
+        if claim is not None:
+            self._land(
+                claim,
+                lambda claim: complete_restore(self._connection, pruned, claim),
+                on_load,
+                is_whole=True,
+            )
+
+    def _land(
+        self,
+        claim: Claim,
+        complete: Callable[[Claim], int | None],
+        on_load: Callable[[LoadResult], None],
+        *,
+        is_whole: bool,
+    ) -> None:
+        """Copy a load and complete it, which returns how many files it replaced; one failed file fails a whole one."""
+        load_id, files = claim.load_id, claim.files
+        started = time.perf_counter()
+        try:
+            self._copy(claim)
+            if is_whole:
+                self._check_all_landed(files)
+            self._report.replaced += complete(claim) or 0
+        except BaseException as error:
+            self._undo([load_id], str(error) or type(error).__name__, full_refresh=False)
+            if not self._is_final(error):
+                raise
+            self._report.problems.append(self._load_error(f"load {load_id}", "nothing of it is visible", error))
+            for file in files:
+                self._failed.add(file.file)
+            return
+        self._add_problems(files)
+        if any(file.error is None for file in files):
+            result = self._result(load_id, files, started)
+            self._report.loads.append(result)
+            on_load(result)
 
     def _check_all_landed(self, files: Sequence[LandingFile]) -> None:
         if any(file.error is not None for file in files):
             self._add_problems(files)
-            raise LoadError("one of its files failed, and a delivery replaces rows whole or not at all.")
+            raise LoadError("one of its files failed, and what replaces rows lands whole or not at all.")
 
     def land_newest(self, delivery: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> bool:
         """Replace the table by a delivery, unless it holds that or a newer one; False if that failed."""
@@ -166,9 +199,13 @@ class TableRun:
         new = new_files(self._source, listed, known, self._failed, self._report)
         while batch := list(islice(new, self._options.batch_files)):
             self._report.changed += [file.path for file in batch if file.has_changed]
-            self._columns.widen(batch, self._report)
-            self._add_problems(batch)
-            yield [file for file in batch if file.error is None]
+            yield self._widen(batch)
+
+    def _widen(self, batch: Sequence[LandingFile]) -> list[LandingFile]:
+        """Add the columns of the files to the table; return the files whose columns it can have."""
+        self._columns.widen(batch, self._report)
+        self._add_problems(batch)
+        return [file for file in batch if file.error is None]
 
     def _claim(self, files: list[LandingFile], *, full_refresh: bool, is_first: bool) -> Claim | None:
         """Claim the files for a load, in a segment with room; None if other loaders have claimed all of them."""

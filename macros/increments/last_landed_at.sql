@@ -8,5 +8,5 @@
     where
         table_schema = '{{ raw_table.schema }}'
         and table_name = '{{ raw_table.identifier }}'
-        and status = 'complete'
+        and status in ('complete', 'pruned')
 {%- endmacro %}

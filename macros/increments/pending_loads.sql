@@ -34,6 +34,7 @@
             'must_compare': must_compare,
         } %}
         {% do list.update(ingot.wanted_loads(source_table, list.scope)) %}
+        {% do ingot.check_rows_are_there(source_name ~ '.' ~ table_name, list) %}
         {% do ingot.loads_read().update({raw_table: list}) %}
     {% endif %}
     {{ return(ingot.loads_read()[raw_table].predicate) }}
@@ -70,34 +71,46 @@
                     select load_id from ops.applied_loads where model = {{ ingot.model_name_sql() }}
                 ) as is_pending,
                 {{ ingot.run_id_sql() }} as run_id,
-                first_load_id
+                first_load_id,
+                path
             from ops.files
-            where load_id in (select load_id from complete_loads)
+            where load_id in (select load_id from complete_loads) and released_at is null
         ),
 
         oldest as (
-            select run_id, first_load_id
+            select
+                run_id,
+                encode(convert_to(run_id, 'UTF8'), 'hex') as run_hex,
+                first_load_id,
+                path
             from complete_files
             {{ 'where is_pending' if scope == 'pending' }}
-            order by run_id collate "C", first_load_id
+            order by run_id collate "C", first_load_id, path collate "C"
             limit 1
         )
 
         select
             load_id,
-            encode(convert_to(oldest.run_id, 'UTF8'), 'hex') as run_hex,
-            oldest.first_load_id,
+            oldest.*,
             bool_or(
                 (complete_files.run_id collate "C", complete_files.first_load_id)
                 < (oldest.run_id, oldest.first_load_id)
             ) as has_older
         from complete_files
         cross join oldest
-        group by load_id, oldest.run_id, oldest.first_load_id
+        group by load_id, oldest.run_id, oldest.run_hex, oldest.first_load_id, oldest.path
         having bool_or(
             (complete_files.run_id collate "C", complete_files.first_load_id)
             >= (oldest.run_id, oldest.first_load_id)
         )
+        {% if scope == 'all' -%}
+        union all
+        {# What only took rows away, or has had all of its own taken, is applied by reading all that is left. #}
+        select load_id, oldest.*, false
+        from complete_loads
+        cross join oldest
+        where load_id not in (select load_id from complete_files)
+        {%- endif %}
         order by load_id
     {% endset %}
     {% if scope == 'pending' %}
@@ -106,16 +119,19 @@
     {% set found = run_query(wanted) %}
     {% set load_ids = found.columns['load_id'].values() | map('int') | list %}
     {% if not load_ids %}
-        {{ return({'load_ids': [], 'predicate': 'false'}) }}
+        {{ return({'load_ids': [], 'predicate': 'false', 'oldest': none}) }}
     {% endif %}
     {% set predicate = "_load_id = any('{" ~ load_ids | join(',') ~ "}'::integer[])" %}
+    {% set oldest = {
+        'path': found.rows[0]['path'],
+        'run_id': found.rows[0]['run_id'],
+        'version': "(convert_from(decode('" ~ found.rows[0]['run_hex'] ~ "', 'hex'), 'UTF8'), "
+            ~ found.rows[0]['first_load_id'] | int ~ ')',
+    } %}
     {% if true in found.columns['has_older'].values() %}
-        {% set oldest = found.rows[0] %}
-        {% set predicate = predicate ~ ' and (_run_id collate "C", _first_load_id) >= ('
-            ~ "convert_from(decode('" ~ oldest['run_hex'] ~ "', 'hex'), 'UTF8'), "
-            ~ oldest['first_load_id'] | int ~ ')' %}
+        {% set predicate = predicate ~ ' and (_run_id collate "C", _first_load_id) >= ' ~ oldest.version %}
     {% endif %}
-    {{ return({'load_ids': load_ids, 'predicate': predicate}) }}
+    {{ return({'load_ids': load_ids, 'predicate': predicate, 'oldest': oldest}) }}
 {% endmacro %}
 
 
@@ -144,7 +160,7 @@
         inner join ops.loads using (load_id)
         where
             model = {{ ingot.model_name_sql() }}
-            and status <> 'complete'
+            and status not in ('complete', 'pruned')
             and {{ ingot.of_table_sql(source_table) }}
         order by load_id
     {% endset %}

@@ -12,11 +12,11 @@
         ) }}
     {% elif execute %}
         {% set version = run_query('select version from ops.ledger_version').columns[0].values()[0] %}
-        {% if version != 2 %}
+        {% if version != 3 %}
             {{ exceptions.raise_compiler_error(
                 "The ledger (schema ops) in database '" ~ target.dbname ~ "' is of version " ~ version
-                ~ ', these models read version 2: '
-                ~ ('run `' ~ ingot.loader_command() ~ ' load` first.' if version < 2
+                ~ ', these models read version 3: '
+                ~ ('run `' ~ ingot.loader_command() ~ ' load` first.' if version < 3
                     else 'use the models of its revision.')
             ) }}
         {% endif %}

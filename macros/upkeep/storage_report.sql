@@ -1,10 +1,13 @@
 {#
-    Show where the space of the project's tables goes and what of it is dead: `dbt run-operation
-    storage_report`. With pgstattuple in the database its figures are exact, and it reads every
+    Show where the space of the project's tables goes, what of it is dead, and what of the raw tables
+    could be pruned: `dbt run-operation storage_report`. With pgstattuple in the database its figures are exact, and it reads every
     page; without it they are the statistics'.
 #}
 {% macro storage_report() %}
     {% do ingot.show_table('Storage', run_query(ingot.storage_sql())) %}
+    {% if run_query("select to_regclass('ops.models_of_loads') is not null").columns[0].values()[0] %}
+        {% do ingot.show_table('What every model has applied', run_query(ingot.prunable_sql())) %}
+    {% endif %}
     {% if not ingot.has_pgstattuple() %}
         {% do print('`create extension pgstattuple` for the bloat of each index.') %}
     {% endif %}
@@ -43,6 +46,61 @@
     inner join pg_stat_user_tables on relid = relations.oid
     where {{ ingot.in_project_sql() }} and relations.relkind <> 'p'
     order by pg_total_relation_size(relations.oid) desc
+{% endmacro %}
+
+
+{#
+    One row a raw table that holds rows: the loads that `prune` could remove, their share of its
+    size, and the models for which others stay.
+#}
+{% macro prunable_sql() %}
+    with
+
+    loads as (
+        select
+            loads.table_schema,
+            loads.table_name,
+            loads.records,
+            bool_and(models.is_applied) as is_applied,
+            array_agg(models.model) filter (where not models.is_applied) as waits_for
+        from ops.loads
+        left join ops.models_of_loads as models on loads.load_id = models.load_id
+        where loads.status = 'complete' and loads.records > 0
+        group by loads.load_id
+    ),
+
+    tables as (
+        select
+            table_schema,
+            table_name,
+            count(*) as load_count,
+            count(*) filter (where is_applied) as prunable_loads,
+            coalesce(sum(records) filter (where is_applied), 0) as prunable_records,
+            coalesce(sum(records) filter (where is_applied), 0) / sum(records) as share
+        from loads
+        group by table_schema, table_name
+    )
+
+    select
+        table_schema || '.' || table_name as "table",
+        load_count as loads,
+        prunable_loads,
+        prunable_records,
+        (
+            select pg_size_pretty((share * sum(pg_total_relation_size(
+                to_regclass(format('%I.%I', segments.table_schema, segments.relation_name))
+            )))::bigint)
+            from ops.segments
+            where segments.table_schema = tables.table_schema and segments.table_name = tables.table_name
+        ) as about,
+        (
+            select string_agg(distinct model, ', ')
+            from loads
+            cross join unnest(loads.waits_for) as model
+            where loads.table_schema = tables.table_schema and loads.table_name = tables.table_name
+        ) as waits_for
+    from tables
+    order by share desc, 1
 {% endmacro %}
 
 

@@ -17,6 +17,7 @@ from tests.loaders.oracle import count, ledger_agrees
 COMMANDS = [
     (),
     ("load",),
+    ("prune",),
     ("status",),
     ("rejects",),
     ("discard",),
@@ -185,6 +186,31 @@ def test_status_and_rejects_show_the_ledger(project: Project) -> None:
     assert "complete" in shown
     rejected = project.run("rejects").stdout
     assert 'people/1.csv, record 2 (byte 12): missing data for column "name"\n    ragged\n' in rejected
+
+
+def test_status_fails_where_the_latest_load_is_too_old(project: Project, connection: psycopg.Connection) -> None:
+    for source in ("people", "late", "never"):
+        project.declare(source)
+    for source in ("people", "late"):
+        project.write(f"{source}/1.csv", GOOD)
+    assert project.load("people").problems == project.load("late").problems == []
+    assert project.run("status", "--fail-if-older-than", "2h").returncode == 0
+    # What was pruned since has landed, too.
+    connection.execute("update ops.loads set status = 'pruned', finished_at = now() - interval '3 hours' "
+                       "where table_name = 'late__rows'")  # fmt: skip
+    done = project.run("status", "--fail-if-older-than", "2h")
+    assert done.returncode == 1
+    assert "people__rows" in done.stdout
+    assert "staging.late__rows: its latest load became complete" in done.stderr
+    assert "longer than 2:00:00 ago" in done.stderr
+    assert "people" not in done.stderr
+    done = project.run("status", "people.rows", "--fail-if-older-than", "90s")
+    assert (done.returncode, "late" in done.stdout) == (0, False)
+    assert "staging.never__rows: no load of it is complete" in one_line_error(
+        project, "status", "never", "--fail-if-older-than", "1d"
+    )
+    done = project.run("status", "--fail-if-older-than", "2 hours")
+    assert (done.returncode, "Write a number and s, m, h or d: 2h." in done.stderr) == (2, True)
 
 
 def test_status_through_a_pipe_is_as_wide_as_its_rows(project: Project) -> None:

@@ -12,6 +12,7 @@ from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
 
 VERSION_1 = Path(__file__).with_name("ledger_version_1.sql")
+VERSION_2 = Path(__file__).with_name("ledger_version_2.sql")
 # What revision ab34b17 left of: a complete load with a reject, a discarded one, one that was interrupted, an unlogged
 # table whose rows a crash has taken, and one that has its rows.
 FILLED = """
@@ -80,7 +81,7 @@ def no_role_left(connection: psycopg.Connection) -> object:
 def test_everything_is_there_after_an_upgrade(old: Project, connection: psycopg.Connection) -> None:
     create_ledger(connection)
     create_ledger(connection)
-    assert connection.execute("select version from ops.ledger_version").fetchall() == [(2,)]
+    assert connection.execute("select version from ops.ledger_version").fetchall() == [(3,)]
     loads = connection.execute("select load_id, table_schema, table_name, status, records from ops.loads order by 1")
     assert loads.fetchall() == [
         (1, "staging", "people__rows", "complete", 2),
@@ -118,7 +119,7 @@ def shape(connection: psycopg.Connection) -> list[tuple[str, ...]]:
         from pg_constraint where connamespace = 'ops'::regnamespace
         union all
         select oid::regclass::text, obj_description(oid, 'pg_class'), '', '', '', '' from pg_class
-        where relnamespace = 'ops'::regnamespace and relkind = 'r'
+        where relnamespace = 'ops'::regnamespace and relkind in ('r', 'v')
         order by 1, 2, 3
     """).fetchall()
 
@@ -126,6 +127,25 @@ def shape(connection: psycopg.Connection) -> list[tuple[str, ...]]:
 def test_an_upgraded_ledger_is_as_a_new_one(old: Project, connection: psycopg.Connection) -> None:
     create_ledger(connection)
     upgraded = shape(connection)
+    connection.execute("drop schema ops cascade")
+    create_ledger(connection)
+    assert upgraded == shape(connection)
+
+
+def test_version_2_gets_what_prune_needs(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("people")
+    project.write("people/1.csv", "id\n1\n")
+    connection.execute(VERSION_2.read_bytes())
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(
+            "insert into ops.loads (load_id, table_schema, table_name, status, files, bytes, loader) "
+            "values (1, 'staging', 'people__rows', 'pruned', 1, 1, 'here')"
+        )
+    assert "is of version 2" in project.run("prune").stderr
+    assert project.run("load").returncode == 0
+    upgraded = shape(connection)
+    assert count(connection, "select version from ops.ledger_version") == 3
+    connection.execute("update ops.loads set status = 'pruned'")
     connection.execute("drop schema ops cascade")
     create_ledger(connection)
     assert upgraded == shape(connection)
@@ -204,11 +224,11 @@ def test_a_newer_ledger_is_refused(project: Project, connection: psycopg.Connect
     project.declare("people")
     project.write("people/1.csv", "id\n1\n")
     assert project.run("load").returncode == 0
-    connection.execute("update ops.ledger_version set version = 3")
+    connection.execute("update ops.ledger_version set version = 4")
     for command in ("load", "status"):
         done = project.run(command)
         assert done.returncode == 1
-        assert "The ledger is of version 3" in done.stderr
+        assert "The ledger is of version 4" in done.stderr
         assert "update the project" in done.stderr
 
 

@@ -50,6 +50,10 @@ def test_partitions_that_change_vanish_and_come(own: OwnProject, connection: psy
         own.dbt.succeed("build")
         expected = sorted(item for part in parts.values() for item in part.items())
         assert connection.execute(CORE).fetchall() == expected
+        unapplied = (
+            "select from ops.loads where status = 'complete' and load_id not in (select load_id from ops.applied_loads)"
+        )
+        assert connection.execute(unapplied).fetchall() == [], "what took rows away is applied, too"
     own.dbt.succeed("run", "--full-refresh")
     assert connection.execute(CORE).fetchall() == expected
 

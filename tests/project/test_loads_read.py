@@ -192,9 +192,9 @@ def test_a_full_refresh_of_the_raw_table_changes_no_winner(
 
 
 def test_the_ledgers_version_is_checked(dbt: Dbt, people: Bronze, connection: psycopg.Connection) -> None:
-    connection.execute("update ops.ledger_version set version = 3")
+    connection.execute("update ops.ledger_version set version = 4")
     said = dbt.run("run", "--select", "people").stdout
-    assert "is of version 3, these models read version 2: use the models of its revision" in said
+    assert "is of version 4, these models read version 3: use the models of its revision" in said
     connection.execute("drop table ops.ledger_version")
     said = dbt.run("run", "--select", "people").stdout
     assert "is of version 1: run `python -m loaders load` first" in said

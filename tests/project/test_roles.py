@@ -11,6 +11,8 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 
 from loaders.connection import Address, connect
+from loaders.prune import Retention, prune
+from loaders.raw_table import RawTable
 from loaders.server import LocalServer
 from tests.conftest import REPOSITORY
 from tests.project.conftest import Bronze, Dbt
@@ -71,6 +73,11 @@ def test_the_whole_way_as_three_roles(
     dbt.succeed("build", "--select", "source:people+")
     assert people(roles["ingot_read"]) == [(1, "Ann"), (2, "Rob")]
 
+    with connect(roles["ingot_load"]) as connection:
+        pruned = prune(connection, RawTable(schema="staging", name="people__persons"), Retention(keep_loads=1))
+    assert (pruned.load_ids, pruned.blocking) == ([1], {})
+    dbt.succeed("build", "--select", "source:people+")
+
     bronze.load(full_refresh=True)
     dbt.succeed("run", "--full-refresh")
     assert people(roles["ingot_read"]) == [(1, "Ann"), (2, "Rob")]
@@ -88,6 +95,7 @@ def test_the_whole_way_as_three_roles(
     said = capsys.readouterr().out
     assert "index_free_percent" in said
     assert "core.people" in said
+    assert "prunable_records" in said
 
 
 @pytest.mark.parametrize(

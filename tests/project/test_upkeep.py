@@ -11,9 +11,10 @@ import pytest
 from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
 from loaders.ledger_version import SCHEMA
+from loaders.locks import LOCK_LOAD
 from loaders.server import LocalServer
 from tests.conftest import REPOSITORY
-from tests.project.conftest import Dbt
+from tests.project.conftest import Dbt, wait_until
 
 MODEL = (
     "{{ config(materialized='table', indexes=[{'columns': ['item_id']}]) }} select 1::bigint as item_id, 'a' as text"
@@ -79,6 +80,30 @@ def test_storage_report(
     assert items["dead_percent"] == "0"
 
 
+def test_storage_report_shows_what_could_be_pruned(
+    dbt: Dbt, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection.execute(SCHEMA.read_text())
+    connection.execute("""
+        insert into ops.loads (load_id, table_schema, table_name, status, files, bytes, records, loader)
+        select load_id, 'staging', 'rows', case load_id when 4 then 'pruned' else 'complete' end, 1, 1, 10, 'here'
+        from generate_series(1, 4) as load_id;
+        insert into ops.segments
+        values ('staging', 'rows', 1, 10001, 'rows__1', 5);
+        create schema staging;
+        create table staging.rows__1 as select i from generate_series(1, 1000) as i;
+        insert into ops.applied_loads (model, load_id)
+        select model, load_id
+        from unnest('{core.items,core.tidy,core.gone}'::text[]) as model
+        cross join generate_series(1, 4) as load_id
+        where (model, load_id) not in (('core.tidy', 3), ('core.gone', 2))
+    """)
+    lines = operate(dbt, capsys, "storage_report")
+    at = lines.index(["What every model has applied"])
+    assert lines[at + 1] == ["table", "loads", "prunable_loads", "prunable_records", "about", "waits_for"]
+    assert lines[at + 2] == ["staging.rows", "3", "2", "20", "43 kB", "core.tidy"]
+
+
 def test_optimize_storage_does_what_passes_a_threshold(
     dbt: Dbt, connection: psycopg.Connection, superuser: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +111,7 @@ def test_optimize_storage_does_what_passes_a_threshold(
     was = connection.execute(before).fetchone()
     lines = operate(dbt, capsys, "optimize_storage", "{dry_run: true}")
     assert ["vacuum (analyze) core.items", "50 % of its rows are dead"] in lines
+    assert ["(none)"] in operate(dbt, capsys, "optimize_storage", "{dry_run: true, vacuum: false}")
     assert not any("tidy" in line[0] or "elsewhere" in line[0] or "reindex" in line[0] for line in lines)
     assert connection.execute(before).fetchone() == was, "a dry run changes nothing"
 
@@ -95,7 +121,8 @@ def test_optimize_storage_does_what_passes_a_threshold(
     superuser.execute("create extension pgstattuple")
     assert ["(none)"] in operate(dbt, capsys, "optimize_storage", "{dry_run: true}"), "the index is small"
     lines = operate(dbt, capsys, "optimize_storage", "{min_index_mb: 0}")
-    assert any(line[0] == "done: reindex index concurrently core.by_id" for line in lines), lines
+    assert re.fullmatch(r"done: reindex index concurrently core\.by_id: 0\.[1-9] MB came back", lines[-2][0]), lines
+    assert re.fullmatch(r"in all: 0\.[1-9] MB came back to the disk", lines[-1][0]), lines
     now = connection.execute("select pg_relation_size('core.by_id')").fetchone()
     assert now is not None
     assert was is not None
@@ -168,8 +195,43 @@ def test_monitoring_of_dead_rows(dbt: Dbt, connection: psycopg.Connection) -> No
     assert first[:4] == ("core", "items", 10000, 10000)
 
 
-def test_monitoring_of_running_loads(address: Address, connection: psycopg.Connection) -> None:
-    assert connection.execute(query("monitoring_running_loads")).fetchall() == []
+def test_monitoring_of_running_loads_and_of_the_last_hour(address: Address, connection: psycopg.Connection) -> None:
+    connection.execute(SCHEMA.read_text())
+    connection.execute("""
+        create schema staging;
+        create table staging.rows (_load_id integer);
+        insert into staging.rows select 2 from generate_series(1, 90);
+        insert into ops.loads (
+            load_id, table_schema, table_name, status, started_at, finished_at, files, bytes, records, rejected, loader
+        )
+        select
+            load_id, 'staging', 'rows', status, minute + started, minute + finished, 1, 3000000, records, 7, 'here'
+        from (select date_trunc('minute', now()) - interval '10 minutes') as now (minute)
+        cross join (
+            values
+                (1, 'complete', interval '-30 seconds', interval '30 seconds', 600),
+                (2, 'started', interval '9 minutes', null, null),
+                (3, 'complete', interval '-5 hours', interval '-4 hours', 1000),
+                (4, 'pruned', interval '10 seconds', interval '20 seconds', 50),
+                (5, 'failed', interval '1 second', interval '2 seconds', null)
+        ) as loads (load_id, status, started, finished, records)
+    """)
+    with connect(address) as other:
+        other.execute("select pg_advisory_lock_shared(%s, 2)", [LOCK_LOAD])
+        [row] = connection.execute(query("monitoring_running_loads")).fetchall()
+        assert (row[0], row[5], row[6], row[7], row[9], row[11]) == (2, 1, 3, 90, 0, False)
+        assert 0.5 < row[8] < 1.5
+    wait_until(lambda: connection.execute(query("monitoring_running_loads")).fetchall()[0][11] is True)
+    minutes = connection.execute(query("monitoring_last_hour")).fetchall()
+    assert len(minutes) == 60
+    landed = [row[3:] for row in minutes if row[1]]
+    # 300 records of the first load and all of the fourth; before them, the other half; the second is running.
+    assert landed[-2:] == [(350, 4.5, 0, 2, 14), (300, 1.5, 1, 0, 0)]
+    assert sum(row[0] for row in landed[:-2]) in range(88, 93)
+
+
+def test_monitoring_of_running_copies(address: Address, connection: psycopg.Connection) -> None:
+    assert connection.execute(query("monitoring_running_copies")).fetchall() == []
     connection.execute("create table landing (a text)")
     sent, done = threading.Event(), threading.Event()
 
@@ -187,7 +249,7 @@ def test_monitoring_of_running_loads(address: Address, connection: psycopg.Conne
     try:
         assert sent.wait(30)
         deadline = time.monotonic() + 30
-        while not (rows := connection.execute(query("monitoring_running_loads")).fetchall()) or rows[0][4] < 1000:
+        while not (rows := connection.execute(query("monitoring_running_copies")).fetchall()) or rows[0][4] < 1000:
             assert time.monotonic() < deadline
         assert rows[0][1:3] == ("a loader", "landing")
     finally:

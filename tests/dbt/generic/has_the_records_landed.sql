@@ -1,14 +1,15 @@
 {#
     The keys in which a core model differs from what landed: of the loads that it has applied, every
-    key that is not NULL has one row, and there is no other row. The model's config says what the key
-    is, and the graph from which staging view it is built.
+    key that is not NULL has one row, and there is no other row, unless it is of a load that was
+    pruned since. The model's config says what the key is, and the graph from which staging view it
+    is built.
 
     Where `meta.parent_key` makes the rows elements of their parents, the last mention of an element
     decides whose it is, and it has a row if that parent's latest version still holds it. So an
     element can move although its old parent is not delivered again.
 #}
 {% test has_the_records_landed(model) %}
-    {%- set applied_loads = source('ops', 'applied_loads') -%}
+    {%- set applied_loads, loads = source('ops', 'applied_loads'), source('ops', 'loads') -%}
     {%- set view = ingot.staging_view_of(model) -%}
     {%- set config = ingot.model_of(model).config if execute else {'unique_key': 'key', 'meta': {}} -%}
     {%- set keys = [config.unique_key] if config.unique_key is string else config.unique_key -%}
@@ -23,6 +24,15 @@
         from {{ view }} as records
         inner join {{ applied_loads }} as applied_loads on records._load_id = applied_loads.load_id
         where applied_loads.model = format('%I.%I', '{{ model.schema }}', '{{ model.identifier }}')
+    ),
+
+    pruned_loads as (
+        select loads.load_id
+        from {{ loads }} as loads
+        inner join {{ applied_loads }} as applied_loads on loads.load_id = applied_loads.load_id
+        where
+            loads.status = 'pruned'
+            and applied_loads.model = format('%I.%I', '{{ model.schema }}', '{{ model.identifier }}')
     ),
 
     {% if parent_key -%}
@@ -72,5 +82,7 @@
             {%- for column in columns %}
             {{ 'and ' if not loop.first }}landed.{{ column }} = built.{{ column }}
             {%- endfor %}
-    where landed.is_landed is null or built.is_built is null
+    where
+        built.is_built is null
+        or landed.is_landed is null and not exists (select * from pruned_loads)
 {% endtest %}
