@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from loaders.bronze import BronzeFile
+from loaders.bronze import BronzeFile, literal_folder
 from loaders.errors import SettingError
-from loaders.open_file import unreadable
+from loaders.open_file import unreadable, unwritable
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, ReadableFile
@@ -62,8 +62,7 @@ class ObjectStore:
         """Return the objects that match the glob, by path."""
         matches = re.compile(glob_pattern(pattern)).fullmatch
         # Folders without a wildcard narrow the listing down.
-        folders = re.match(r"([^*?\[]*/)?", pattern)
-        prefix = folders[0].rstrip("/") if folders else ""
+        prefix = literal_folder(pattern).rstrip("/")
         try:
             listed = [meta for page in obstore.list(self.store, prefix=prefix or None) for meta in page]
         except (BaseError, FileNotFoundError, PermissionError) as error:
@@ -83,6 +82,24 @@ class ObjectStore:
             return StoredObject(obstore.open_reader(self.store, path, buffer_size=RANGE_BYTES))
         except (BaseError, OSError) as error:
             raise unreadable(path, error) from error
+
+    def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+        """Write an object in one request, so that it is there whole or not at all."""
+        try:
+            obstore.put(self.store, path, data, use_multipart=False, mode="create" if new else "overwrite")
+        except AlreadyExistsError as error:
+            raise FileExistsError from error
+        except (BaseError, OSError) as error:
+            raise unwritable(path, error) from error
+
+    def delete_file(self, path: str) -> None:
+        """Delete an object, if it is there."""
+        try:
+            obstore.delete(self.store, path)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise unwritable(path, error) from error
 
     def _file(self, meta: "ObjectMeta") -> BronzeFile:
         modified_ns = int(meta["last_modified"].timestamp() * 1_000_000) * 1000
