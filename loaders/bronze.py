@@ -4,7 +4,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,12 @@ class BronzeRoot(Protocol):
 
     def open_file(self, path: str) -> StoredFile:
         """Open one file."""
+
+    def read_ahead(self, files: Sequence["BronzeFile"], *, to_land: bool) -> None:
+        """Announce the files that are opened next, in about this order: to land them, or to look into each.
+
+        The two go on side by side: files are looked into before the first of them land.
+        """
 
     def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
         """Write a file, whole or not at all; FileExistsError if it must be `new` and is not."""
@@ -138,6 +144,9 @@ class Folder:
             return (self.path / path).open("rb", buffering=0)
         except OSError as error:
             raise unreadable(path, error) from error
+
+    def read_ahead(self, files: Sequence[BronzeFile], *, to_land: bool) -> None:
+        """Do nothing: the kernel reads ahead, and opening a file costs no latency."""
 
     def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
         """Write a file under a name that no source's glob takes for bronze, then give it its own."""

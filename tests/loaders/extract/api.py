@@ -71,18 +71,13 @@ class RestApi:
 
     def _page(self, path: str, query: dict[str, str], records: Sequence[bytes]) -> Answer:
         size = int(query.get("size", 100))
-        if path == "/pages":
-            start = (int(query["page"]) - 1) * size
-        elif path == "/offsets":
-            start = int(query["skip"])
-        else:
-            start = int(query.get("after", 0))
+        start = int(query.get("skip") or query.get("after") or (int(query.get("page", 1)) - 1) * size)
         page = records[start : start + size]
-        body: dict[str, Any] = {"paging": {"total": len(records)}}
+        body: dict[str, Any] = {"total": len(records), "paging": {"total": len(records)}}
         headers = {}
-        if path in ("/tokens", "/links") and start + size < len(records):
+        if not query.keys() & {"page", "skip"} and start + size < len(records):
             after = str(start + size)
-            link = f"/links?{urlencode({**query, 'after': after})}"
+            link = f"{path}?{urlencode({**query, 'after': after})}"
             body["paging"] |= {"next": after, "link": link}
             headers["Link"] = f'<{link}>; rel="next"'
         front = json.dumps(body)[:-1].encode()

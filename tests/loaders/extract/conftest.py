@@ -24,7 +24,7 @@ LINKS = {"kind": "link", "size_parameter": "size"}
 def records(count: int, *, first: int = 0) -> list[bytes]:
     """Return records whose bytes no JSON writer would give back: numbers, escapes and spaces of all sorts."""
     return [
-        b'{"id":%d, "updatedAt":"2026-01-%02dT00:00:00Z","price":1.10,"big":%d,"name":"Z\\u00e9 \xc3\xa9 \\/"}'
+        b'{"id":%d, "updatedAt":"2024-01-%02dT00:00:00Z","price":1.10,"big":%d,"name":"Z\\u00e9 \xc3\xa9 \\/"}'
         % (number, 1 + number % 28, 10**30 + number)
         for number in range(first, first + count)
     ]
@@ -77,7 +77,9 @@ class Extractor:
     def written(self, run_id: str) -> list[bytes]:
         """Return the lines of a run's parts, in their order."""
         [folder] = self.bronze.glob(f"gym/**/run_id={run_id}")
-        return [line for part in sorted(folder.glob("part-*")) for line in gzip.open(part).read().splitlines()]
+        return [
+            line for part in sorted(folder.glob("part-*")) for line in gzip.decompress(part.read_bytes()).splitlines()
+        ]
 
     def manifest(self, run_id: str) -> dict[str, Any]:
         [path] = self.bronze.glob(f"gym/**/run_id={run_id}/_run.json")
