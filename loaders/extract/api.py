@@ -114,7 +114,8 @@ class Api:
             if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
                 where = "" if answer.status >= HTTPStatus.BAD_REQUEST else " The credentials are not sent elsewhere."
                 raise ExtractError(f"{request.name}: {status}.{where} The API said: {self._said(body)}")
-            link = answer.links.get("next", {}).get("url")
+            following = answer.links.get("next")
+            link = None if following is None else following.get("url")
             try:
                 page = self._reader.read(body, answer.headers, None if link is None else str(link))
             except ExtractError as error:
