@@ -102,10 +102,11 @@ def serving(api: RestApi) -> Iterator[RestApi]:
             self._say({name: values[0] for name, values in parse_qs(form).items()})
 
         def _say(self, form: dict[str, str]) -> None:
-            time.sleep(api.delay)
+            began = time.monotonic()
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             answer = api.answer(parts.path, query, dict(self.headers), form)
+            time.sleep(max(api.delay - (time.monotonic() - began), 0))
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)
