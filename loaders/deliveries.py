@@ -28,6 +28,11 @@ def delivery_of(path: str) -> str:
     return hive_keys(path).get(RUN_KEY) or path
 
 
+def may_be_unfinished(source: SourceTable) -> bool:
+    """Tell whether runs of the source say when they are whole."""
+    return source.bronze.has_manifest or source.extract is not None
+
+
 @dataclass(frozen=True)
 class Manifests:
     """What says of a source's runs that they are whole: `paths` are those of all manifests and marks of a start."""
@@ -39,7 +44,7 @@ class Manifests:
     @classmethod
     def of(cls, root: BronzeRoot, source: SourceTable) -> "Manifests":
         """Return the manifests of a source; none where neither `extract` nor a declared manifest asks for them."""
-        if not source.bronze.has_manifest and source.extract is None:
+        if not may_be_unfinished(source):
             return cls(root)
         listed = root.list_files(f"{literal_folder(source.bronze.path)}**/_*.json")
         return cls(root, {file.path for file in listed}, source.bronze.has_manifest)

@@ -7,7 +7,7 @@ import psycopg
 
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
-from loaders.deliveries import Manifests, newest_delivery, whole_runs
+from loaders.deliveries import Manifests, may_be_unfinished, newest_delivery, whole_runs
 from loaders.discovery import FailedFiles, new_files
 from loaders.errors import LoadError
 from loaders.ledger import Ledger
@@ -143,8 +143,8 @@ class TableLoader:
         return listed
 
     def _whole(self, listed: list[BronzeFile], known: Sequence[KnownFile], report: TableReport) -> list[BronzeFile]:
-        """Return the files of whole runs, all of them where the newest delivery is the table; report the others."""
-        if self.source.bronze.delivers == "full":
+        """Return the files of whole runs, and report the others; the newest delivery is looked for elsewhere."""
+        if self.source.bronze.delivers == "full" or not may_be_unfinished(self.source):
             return listed
         runs = whole_runs(
             Manifests.of(self._root, self.source), listed, {file.path for file in known if file.is_landed}

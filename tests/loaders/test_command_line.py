@@ -20,6 +20,7 @@ COMMANDS = [
     ("status",),
     ("rejects",),
     ("discard",),
+    ("extract",),
     ("db",),
     ("db", "up"),
     ("db", "down"),

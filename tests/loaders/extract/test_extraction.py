@@ -1,6 +1,6 @@
 """Extraction from a real HTTP server: every record once, as it came, or a refusal by name and nothing that lands."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from typing import Any
 
@@ -109,6 +109,23 @@ class TestCursor:
         extractor.rename(extractor.run().run_id, "20240101T000000Z")
         extractor.declare("/pages", PAGES, cursor={"field": "id", "parameter": "updatedSince"})
         assert extractor.run().cursor == 94
+
+    def test_two_runs_of_one_second_are_refused(self, extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Stopped(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> "Stopped":
+                return cls(2024, 5, 1, tzinfo=tz)
+
+        monkeypatch.setattr("loaders.extract.run.datetime", Stopped)
+        run_id = extractor.run().run_id
+        assert run_id == "20240501T000000Z"
+        with pytest.raises(SettingError, match="is not older than the clock"):
+            extractor.run()
+        [manifest] = extractor.bronze.rglob("_run.json")
+        manifest.unlink()
+        with pytest.raises(SettingError, match="another extract began run 20240501T000000Z in the same second"):
+            extractor.run()
+        assert extractor.written(run_id) == extractor.api.records
 
     def test_a_clock_that_went_back_is_refused(self, extractor: Extractor) -> None:
         extractor.rename(extractor.run().run_id, "20990101T000000Z")

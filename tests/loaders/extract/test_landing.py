@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -120,7 +121,7 @@ class TestCommandLine:
         extractor.api.delay = 0.05
         for number, (sent, code) in enumerate([(signal.SIGINT, 130), (signal.SIGTERM, 143)], 1):
             process = project.start("extract", "gym.rows")
-            wait_for_requests(extractor.api, 2 * number)
+            wait_for_requests(extractor.api, 2 * number, process)
             process.send_signal(sent)
             _, said = process.communicate(timeout=20)
             assert (process.returncode, said.strip()) == (
@@ -131,9 +132,9 @@ class TestCommandLine:
             extractor.api.asked.clear()
 
 
-def wait_for_requests(api: RestApi, asked: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(api.asked) < asked and time.monotonic() < deadline:
+def wait_for_requests(api: RestApi, asked: int, process: subprocess.Popen[Any]) -> None:
+    """Wait until the API was asked so often, or the process has ended."""
+    while len(api.asked) < asked and process.poll() is None:
         time.sleep(0.005)
 
 
@@ -161,7 +162,7 @@ def test_sigkill_at_random_moments(
             api.asked.clear()
         with subprocess.Popen(command, cwd=project.folder, env=os.environ | project.environment) as process:
             # Some are killed while they write, the others soon after their last page, if they have not ended before.
-            wait_for_requests(api, dice.randrange(1, 21))
+            wait_for_requests(api, dice.randrange(1, 21), process)
             time.sleep(dice.random() * 0.1)
             process.kill()
             process.wait()
