@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,12 +122,14 @@ class Extraction:
                 retry_seconds=self._options.retry_seconds,
                 say=self._say,
             )
-            async for page in self._pages(api, pagination(declared, parameters)):
-                count += 1
-                if reader is not None:
-                    reader.add(page.records)
-                # In a thread: compressing lets go of the interpreter, and the next answer arrives meanwhile.
-                await asyncio.to_thread(run.write, page.records)
+            # Closed before the session is, whatever ends it: requests are under way.
+            async with aclosing(self._pages(api, pagination(declared, parameters))) as pages:
+                async for page in pages:
+                    count += 1
+                    if reader is not None:
+                        reader.add(page.records)
+                    # In a thread: compressing lets go of the interpreter, and the next answer arrives meanwhile.
+                    await asyncio.to_thread(run.write, page.records)
         if reader is None:
             return count, None
         reader.check()
@@ -134,7 +137,7 @@ class Extraction:
         is_whole = self._options.max_pages is None or count < self._options.max_pages
         return count, reader.value if is_whole and reader.value is not None else before
 
-    async def _pages(self, api: Api, pages: Pagination) -> AsyncIterator[Page]:
+    async def _pages(self, api: Api, pages: Pagination) -> AsyncGenerator[Page]:
         """Yield the pages that count, in their order; `requests` of them are asked for at once."""
         under_way: deque[asyncio.Task[Page]] = deque()
         limit, kept = self._options.max_pages, 0

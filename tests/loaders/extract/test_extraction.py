@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from loaders.errors import ExtractError, LoaderError, SettingError, SourceError
+from loaders.bronze import Folder
+from loaders.errors import ExtractError, FileError, LoaderError, SettingError, SourceError
+from loaders.open_file import unwritable
 from tests.loaders.extract.api import TOKEN, Answer, Asked, RestApi, times
 from tests.loaders.extract.conftest import LINKS, OFFSETS, PAGES, TOKENS, Extractor, records
 
@@ -51,6 +53,21 @@ def test_parts_are_cut_by_size(extractor: Extractor, monkeypatch: pytest.MonkeyP
     assert result.files > 1
     assert extractor.manifest(result.run_id)["files"] == [f"part-{one + 1:05}.jsonl.gz" for one in range(result.files)]
     assert extractor.written(result.run_id) == extractor.api.records
+
+
+def test_a_full_disk_is_refused_and_nothing_is_left(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk(Folder):
+        def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+            if "part-00003" in path:
+                raise unwritable(path, OSError(28, "No space left on device"))
+            super().write_file(path, data, new=new)
+
+    monkeypatch.setattr("loaders.extract.run.PART_BYTES", 1)
+    extractor.declare("/pages", PAGES)
+    said = refused(extractor, FileError, root=FullDisk(extractor.bronze), requests=4)
+    assert said.endswith(
+        "part-00003.jsonl.gz cannot be written: No space left on device. See to BRONZE_ROOT, then run again."
+    )
 
 
 class TestCursor:
