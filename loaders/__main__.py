@@ -1,9 +1,10 @@
-"""The command line: python -m loaders load | prune | status | rejects | discard | declare | db."""
+"""The command line: python -m loaders load | prune | status | rejects | discard | declare | extract | db."""
 
 import json
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -247,6 +248,44 @@ def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None
     from loaders.declare.command import run
 
     sys.exit(run(file, name=name, key=key, by=by, pattern=pattern, update=update))
+
+
+@main.command()
+@click.argument("names", metavar="SOURCE.TABLE ...", nargs=-1, required=True)
+@click.option("--since", metavar="RUN", help="Go on from the cursor of this run, or from the `beginning`.")
+@click.option("--max-pages", type=click.IntRange(1), help="Stop after so many pages; the cursor stays where it was.")
+@click.option(
+    "--requests", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="Pages to ask for at once, where they have numbers.",
+)  # fmt: skip
+@click.option(
+    "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
+    help="Retry a request's temporary errors for this long.",
+)  # fmt: skip
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
+@partial(one_line_errors, interrupted="interrupted: the run is no bronze; the next one begins where it did")
+def extract(
+    names: Sequence[str],
+    since: str | None,
+    max_pages: int | None,
+    requests: int,
+    retry_seconds: float,
+    json_path: Path | None,
+) -> None:
+    """Write the records of a REST API into a new run of bronze, as the source's meta.extract declares.
+
+    It goes on from the cursor of the newest finished run. `load` lands the run once its _run.json is there.
+
+    Example: EVO_URL=https://api.example.com EVO_TOKEN=... python -m loaders extract evo.members --requests 4
+    """
+    try:
+        # The optional extra; a load pays for none of it.
+        from loaders.extract.command import run
+        from loaders.extract.extraction import ExtractOptions
+    except ModuleNotFoundError as error:
+        raise SettingError(f"extract needs {error.name}: install Ingot with its extra, `ingot[extract]`.") from error
+    options = ExtractOptions(since=since, max_pages=max_pages, requests=requests, retry_seconds=retry_seconds)
+    sys.exit(run(names, options, json_path))
 
 
 @main.group()

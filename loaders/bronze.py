@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 import blake3
 
 from loaders.errors import FileError
-from loaders.open_file import OpenFile, RecordStream, StoredFile, printable, unreadable
+from loaders.open_file import OpenFile, RecordStream, StoredFile, printable, unreadable, unwritable
 
 READ_BYTES = 1024**2
 # They are part of a B-tree's entry, which holds 2.7 kB.
@@ -21,7 +22,7 @@ MAX_KEYS_BYTES = 2000
 
 
 class BronzeRoot(Protocol):
-    """Where bronze files are; every method raises FileError or SettingError for what cannot be read."""
+    """Where bronze files are; every method raises FileError or SettingError for what cannot be read or written."""
 
     def list_files(self, pattern: str) -> list["BronzeFile"]:
         """Return the files that match the glob, by path."""
@@ -31,6 +32,18 @@ class BronzeRoot(Protocol):
 
     def open_file(self, path: str) -> StoredFile:
         """Open one file."""
+
+    def read_ahead(self, files: Sequence["BronzeFile"], *, to_land: bool) -> None:
+        """Announce the files that are opened next, in about this order: to land them, or to look into each.
+
+        The two go on side by side: files are looked into before the first of them land.
+        """
+
+    def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+        """Write a file, whole or not at all; FileExistsError if it must be `new` and is not."""
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file, if it is there."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +145,61 @@ class Folder:
         except OSError as error:
             raise unreadable(path, error) from error
 
+    def read_ahead(self, files: Sequence[BronzeFile], *, to_land: bool) -> None:
+        """Do nothing: the kernel reads ahead, and opening a file costs no latency."""
+
+    def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+        """Write a file under a name that no source's glob takes for bronze, then give it its own."""
+        target = self.path / path
+        partial = target.with_name(f".{target.name}-{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                os.link(partial, target)
+                partial.unlink()
+            else:
+                partial.replace(target)
+            _sync_folder(target.parent)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise unwritable(path, error) from error
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file, if it is there, and its folder, if that is empty then."""
+        try:
+            (self.path / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        with suppress(OSError):
+            (self.path / path).parent.rmdir()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a file's new name outlast a power failure, as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 def bronze_location(environ: Mapping[str, str] = os.environ) -> str:
     """Return BRONZE_ROOT as it is written, data/bronze where it is unset."""
     return environ.get("BRONZE_ROOT") or "data/bronze"
+
+
+def literal_folder(pattern: str) -> str:
+    """Return the folders of a glob before its first wildcard, each with its slash."""
+    found = re.match(r"([^*?\[]*/)?", pattern)
+    return (found and found[1]) or ""
 
 
 def hive_keys(path: str) -> dict[str, str]:

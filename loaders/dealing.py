@@ -23,6 +23,8 @@ class Dealer:
         self._on_read = on_read
         self._lock = threading.Lock()
         self._unopened = list(reversed(files))
+        if files:
+            files[0].file.root.read_ahead([file.file for file in files], to_land=True)
         self._opened: list[BlockReader] = []
 
     def take(self) -> BlockReader | None:

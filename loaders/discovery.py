@@ -1,8 +1,8 @@
 """Which bronze files of a source are new."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from loaders.bronze import BronzeFile
@@ -58,9 +58,11 @@ def new_files(
     landed: set[Content] = {file.content for file in known if file.is_landed}
     # Claimed by others, who may yet fail, or by this run.
     claimed: set[Content] = {file.content for file in known if not file.is_landed}
+    if listed and listed[0].etag is not None:
+        listed[0].root.read_ahead(list(_to_read(listed, last, landed | claimed)), to_land=False)
     for file in listed:
         before = last.get(file.path)
-        if before is not None and (before.bytes, before.modified_ns) == (file.bytes, file.modified_ns):
+        if _is_unchanged(file, before):
             report.skipped += 1
             continue
         if failed.is_pausing(file):
@@ -81,6 +83,21 @@ def new_files(
             new.replaced_file_id = before.file_id if file.content in landed else None
         claimed.add(file.content)
         yield new
+
+
+def _is_unchanged(file: BronzeFile, before: KnownFile | None) -> bool:
+    return before is not None and (before.bytes, before.modified_ns) == (file.bytes, file.modified_ns)
+
+
+def _to_read(
+    listed: Sequence[BronzeFile], last: Mapping[str, KnownFile], contents: Collection[Content]
+) -> Iterator[BronzeFile]:
+    """Yield those objects of a store that will be read: their content is known by the listing."""
+    for file in listed:
+        if not _is_unchanged(file, last.get(file.path)):
+            with suppress(FileError):
+                if file.identified().content not in contents:
+                    yield file
 
 
 def _landing_file(source: SourceTable, file: BronzeFile) -> LandingFile:

@@ -6,6 +6,7 @@ LoaderError
 ├── SourceError           a source declaration that cannot be used, or a name that is not declared
 ├── FileError             a bronze file that cannot be landed; the others are
 │   └── TooManyRejects    more of its records were refused than --max-rejects allows
+├── ExtractError          an API that does not give what its source declares
 ├── RecordError           a record from Python whose fields are not the table's
 └── LoadError             a load that failed; nothing of it is visible
 """
@@ -39,6 +40,10 @@ class FileError(LoaderError):
 
 class TooManyRejects(FileError):  # noqa: N818 - named for what happened, as ValueError's kin in psycopg are
     """More records of a file were refused than --max-rejects allows."""
+
+
+class ExtractError(LoaderError):
+    """An API refused, or gave what cannot be the whole truth; nothing of the run lands."""
 
 
 class RecordError(LoaderError):

@@ -1,18 +1,18 @@
 """Loading one source table: a run over it, tried again where an error is temporary."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import psycopg
 
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
-from loaders.deliveries import newest_delivery
+from loaders.deliveries import Manifests, may_be_unfinished, newest_delivery, whole_runs
 from loaders.discovery import FailedFiles, new_files
 from loaders.errors import FileError, LoadError
 from loaders.ledger import Ledger
-from loaders.ledger_files import known_files
+from loaders.ledger_files import KnownFile, known_files
 from loaders.ledger_version import check_version, create_ledger
 from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import lock_table
@@ -56,6 +56,7 @@ class TableLoader:
         with connect(self._address) as connection:
             is_new = not check_version(connection) or self._options.full_refresh
             known = [] if is_new else known_files(connection, self.source.raw_table)
+            listed = self._whole(listed, known, report)
             report.pending = [new.path for new in new_files(self.source, listed, known, self._failed, report)]
         return report
 
@@ -126,16 +127,16 @@ class TableLoader:
             report.restores = True
             self._restore(run, pruned, report, on_load)
         elif bronze.delivers == "full" and (listed or not self._must_refresh):
-            delivery = newest_delivery(self._root, listed, has_manifest=bronze.has_manifest)
+            delivery = newest_delivery(Manifests.of(self._root, self.source), listed)
             is_landed = run.land_newest(delivery, on_load)
             self._must_refresh = self._must_refresh and not is_landed
             report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
         elif not self._must_refresh:
-            run.land_new(listed, on_load)
+            run.land_new(self._whole(listed, known_files(connection, table), report), on_load)
             if self._options.remove_missing and bronze.delivers == "partitions":
                 run.remove_missing(listed)
-        elif listed:
-            self._must_refresh = not run.refresh(listed, on_load)
+        elif whole := self._whole(listed, [], report):
+            self._must_refresh = not run.refresh(whole, on_load)
             report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
         elif known_files(connection, table):
             raise LoadError(
@@ -161,6 +162,17 @@ class TableLoader:
         listed = self._root.list_files(self.source.bronze.path)
         report.found = len(listed)
         return listed
+
+    def _whole(self, listed: list[BronzeFile], known: Sequence[KnownFile], report: TableReport) -> list[BronzeFile]:
+        """Return the files of whole runs, and report the others; the newest delivery is looked for elsewhere."""
+        if self.source.bronze.delivers == "full" or not may_be_unfinished(self.source):
+            return listed
+        runs = whole_runs(
+            Manifests.of(self._root, self.source), listed, {file.path for file in known if file.is_landed}
+        )
+        report.unfinished = runs.unfinished
+        report.problems += runs.problems
+        return runs.files
 
     def _is_temporary(self, error: BaseException) -> bool:
         return is_temporary(error, was_reached=was_reached(self._address))

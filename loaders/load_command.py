@@ -109,6 +109,7 @@ def as_data(report: TableReport) -> dict[str, Any]:
         "files_changed": report.changed,
         "files_replaced": report.replaced,
         "files_removed": report.removed,
+        "runs_unfinished": report.unfinished,
         "columns_added": report.added,
         "columns_missing": report.missing,
         "loads_undone": report.undone,
@@ -143,6 +144,8 @@ def _say_report(report: TableReport, *, pattern: str) -> None:
     for load_id in report.undone:
         click.echo(f"{report.source}: load {load_id} had been interrupted: undone", err=True)
     _say_changed(report)
+    for folder in report.unfinished:
+        click.echo(f"{report.source}: {folder} is not whole yet: left alone", err=True)
     for problem in report.problems:
         click.echo(f"error: {problem}", err=True)
     if report.left:

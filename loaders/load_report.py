@@ -50,6 +50,7 @@ class TableReport:
     `changed` are known paths with new content; columns that files `added`, or that are `missing` in them, name the
     first such file; `problems` are the errors of the files and loads that failed. `replaced` and `removed` count files
     whose rows went, `left` old segments that are still to be dropped; `restores`: it lands what was pruned, no more.
+    `unfinished` are folders of runs that are not whole yet.
     """
 
     source: str
@@ -64,6 +65,7 @@ class TableReport:
     undone: list[int] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
     problems: list[LoaderError] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     left: int = 0
     replaced: int = 0
     removed: int = 0

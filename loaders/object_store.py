@@ -4,20 +4,23 @@ Credentials, region and endpoint come from the stores' own variables (AWS_*, AZU
 reads. Requests are retried by obstore, a range at a time: a connection cut in mid-object costs one range.
 """
 
+import io
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from loaders.bronze import BronzeFile
+from loaders.bronze import BronzeFile, literal_folder
 from loaders.errors import SettingError
-from loaders.open_file import unreadable
+from loaders.open_file import StoredFile, unreadable, unwritable
+from loaders.read_ahead import Fetched, ReadAhead
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, ReadableFile
@@ -37,6 +40,8 @@ class ObjectStore:
 
     url: str
     store: Store
+    # The objects as they were when they were read ahead.
+    _read: dict[str, BronzeFile] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_url(cls, url: str) -> "ObjectStore":
@@ -62,8 +67,7 @@ class ObjectStore:
         """Return the objects that match the glob, by path."""
         matches = re.compile(glob_pattern(pattern)).fullmatch
         # Folders without a wildcard narrow the listing down.
-        folders = re.match(r"([^*?\[]*/)?", pattern)
-        prefix = folders[0].rstrip("/") if folders else ""
+        prefix = literal_folder(pattern).rstrip("/")
         try:
             listed = [meta for page in obstore.list(self.store, prefix=prefix or None) for meta in page]
         except (BaseError, FileNotFoundError, PermissionError) as error:
@@ -71,18 +75,55 @@ class ObjectStore:
         return sorted((self._file(meta) for meta in listed if matches(meta["path"])), key=lambda file: file.path)
 
     def find_file(self, path: str) -> BronzeFile:
-        """Return one object as it is now."""
+        """Return one object as it is now, or was when all of it was read in one request."""
+        if (read := self._read.pop(path, None)) is not None:
+            return read
         try:
             return self._file(obstore.head(self.store, path))
         except (BaseError, OSError) as error:
             raise unreadable(path, error) from error
 
-    def open_file(self, path: str) -> "StoredObject":
+    @cached_property
+    def _ahead(self) -> dict[bool, ReadAhead]:
+        return {to_land: ReadAhead(self._get) for to_land in (True, False)}
+
+    def read_ahead(self, files: Sequence[BronzeFile], *, to_land: bool) -> None:
+        """Fetch small objects before they are opened, several at once."""
+        self._ahead[to_land].expect(files)
+
+    def open_file(self, path: str) -> StoredFile:
         """Open one object."""
         try:
+            fetched = self._ahead[True].take(path) or self._ahead[False].take(path)
+            if fetched is not None:
+                self._read[path] = fetched.file
+                return io.BytesIO(fetched.data)
+            self._read.pop(path, None)
             return StoredObject(obstore.open_reader(self.store, path, buffer_size=RANGE_BYTES))
         except (BaseError, OSError) as error:
             raise unreadable(path, error) from error
+
+    def _get(self, path: str) -> Fetched:
+        result = obstore.get(self.store, path)
+        return Fetched(bytes(result.bytes()), self._file(result.meta))
+
+    def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+        """Write an object in one request, so that it is there whole or not at all."""
+        try:
+            obstore.put(self.store, path, data, use_multipart=False, mode="create" if new else "overwrite")
+        except AlreadyExistsError as error:
+            raise FileExistsError from error
+        except (BaseError, OSError) as error:
+            raise unwritable(path, error) from error
+
+    def delete_file(self, path: str) -> None:
+        """Delete an object, if it is there."""
+        try:
+            obstore.delete(self.store, path)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise unwritable(path, error) from error
 
     def _file(self, meta: "ObjectMeta") -> BronzeFile:
         modified_ns = int(meta["last_modified"].timestamp() * 1_000_000) * 1000

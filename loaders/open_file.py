@@ -175,3 +175,9 @@ def unreadable(path: str, error: Exception) -> FileError:
     """Return the error for a file that cannot be read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
     return FileError(f"{printable(path)} cannot be read: {reason.rstrip('.')}. Fix it or remove it, then load again.")
+
+
+def unwritable(path: str, error: Exception) -> FileError:
+    """Return the error for a file that cannot be written or deleted."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+    return FileError(f"{printable(path)} cannot be written: {reason.rstrip('.')}. See to BRONZE_ROOT, then run again.")

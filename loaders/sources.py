@@ -60,7 +60,10 @@ class Bronze:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
-    """One source table: its dbt name, its raw table, its files, the columns that its YAML describes without lineage."""
+    """One source table: its dbt name, its raw table, its files, the columns that its YAML describes without lineage.
+
+    `extract` is `config.meta.extract` as it stands there; loaders/extract reads it.
+    """
 
     source: str
     table: str
@@ -68,6 +71,7 @@ class SourceTable:
     identifier: str
     bronze: Bronze
     columns: tuple[str, ...] = ()
+    extract: object = None
 
     @property
     def name(self) -> str:
@@ -134,6 +138,7 @@ def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iter
                 identifier=table.get("identifier") or table["name"],
                 bronze=bronze,
                 columns=tuple(one["name"] for one in table.get("columns") or () if one["name"] not in LINEAGE),
+                extract=meta.get("extract"),
             )
 
 
@@ -198,8 +203,8 @@ def _unusable(declared: dict[str, Any]) -> Iterator[str]:
     texts = [*_texts(declared.get("null_text")), *_texts(declared.get("columns"))]
     if not all(isinstance(text, str) for text in texts) or declared.get("null_text") == []:
         yield "null_text and columns take texts. Put each in quotes."
-    if declared.get("manifest") and declared.get("delivers") != "full":
-        yield "manifest is for `delivers: full`. Remove it, or declare that."
+    if declared.get("manifest") and declared.get("delivers") == "partitions":
+        yield "manifest is not for `delivers: partitions`. Remove it."
     if isinstance(declared.get("skip_lines"), int) and declared["skip_lines"] < 0:
         yield f"skip_lines is {declared['skip_lines']}. Use a number of lines."
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from dbt_common.behavior_flags import BehaviorFlagRendered
 
-from loaders.bronze import Folder
+from loaders.bronze import BronzeRoot, Folder
 from loaders.connection import Address, connect
 from loaders.errors import LoaderError
 from loaders.load import TableLoader
@@ -189,11 +189,15 @@ class Project:
 
     def load(self, source: str, **options: Any) -> TableReport:
         """Run the loader in this process."""
+        return self.load_from(Folder(self.bronze), source, **options)
+
+    def load_from(self, root: BronzeRoot, source: str, **options: Any) -> TableReport:
+        """Run the loader in this process on another bronze root."""
         [table] = select_sources(read_sources(self.folder), [source])
         with Progress() as progress:
             return TableLoader(
                 table,
-                root=Folder(self.bronze),
+                root=root,
                 address=self.address,
                 options=LoadOptions(**options),
                 progress=progress,

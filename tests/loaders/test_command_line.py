@@ -21,6 +21,7 @@ COMMANDS = [
     ("status",),
     ("rejects",),
     ("discard",),
+    ("extract",),
     ("db",),
     ("db", "up"),
     ("db", "down"),

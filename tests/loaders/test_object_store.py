@@ -18,8 +18,13 @@ import psycopg
 import pytest
 from obstore.store import AzureStore, S3Store
 
-from loaders.object_store import glob_pattern
+from loaders.bronze import BronzeFile, Folder
+from loaders.errors import ExtractError
+from loaders.object_store import ObjectStore, glob_pattern
+from loaders.read_ahead import HELD_BYTES, Fetched, ReadAhead
 from tests.conftest import Project, free_port
+from tests.loaders.extract.api import TOKEN, Answer, RestApi, serving, times
+from tests.loaders.extract.conftest import PAGES, Extractor, records
 from tests.loaders.oracle import count, ledger_agrees
 
 # The account that every Azurite has; its key is in its documentation.
@@ -163,6 +168,122 @@ def test_objects_land_once(
     # The same name with other content is another object, and lands.
     store.put("people/day=1/2.csv.gz", gzip.compress(b"id,name\n100001,later\n"))
     assert "1 file, 1 records" in project.run("load", **environment).stdout
+
+
+@pytest.mark.parametrize("name", ["s3", "azure"])
+def test_an_extraction_into_a_store_lands_once(
+    project: Project,
+    connection: psycopg.Connection,
+    name: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store: RunningStore = request.getfixturevalue(name)
+    root = opened(store, monkeypatch)
+    with serving(RestApi(records(95))) as api:
+        monkeypatch.setenv("GYM_URL", api.url)
+        monkeypatch.setenv("GYM_TOKEN", TOKEN)
+        extractor = Extractor(project.folder, api, [])
+        extractor.declare("/pages", PAGES, cursor={"field": "updatedAt", "parameter": "updatedSince"})
+        # One that fails in between leaves nothing.
+        monkeypatch.setattr("loaders.extract.run.PART_BYTES", 1)
+        api.faults.append(times(1, Answer(404), page="5"))
+        with pytest.raises(ExtractError, match="page 5: 404 Not Found"):
+            extractor.run(root)
+        assert obstore.list(store.client).collect() == []
+        extractor.run(root)
+        names = [meta["path"].rpartition("/")[2] for meta in obstore.list(store.client).collect()]
+        assert sorted(names) == ["_run.json", "_started.json", *(f"part-{one + 1:05}.jsonl.gz" for one in range(10))]
+        assert len(project.load_from(root, "gym").loads) == 1
+        landed = connection.execute("select (raw ->> 'id')::int from staging.gym__rows order by 1").fetchall()
+        assert [row[0] for row in landed] == list(range(95))
+        # The next run, of a later second, has the cursor of the store.
+        time.sleep(1)
+        assert extractor.run(root).records == 3
+
+
+def opened(store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """Return the store as a bronze root of this process."""
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    return ObjectStore.from_url(store.url)
+
+
+class TestReadAhead:
+    def test_many_small_objects_are_asked_for_at_once(
+        self, project: Project, connection: psycopg.Connection, s3: RunningStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And each once for its header and once to land it; no more than is held in memory is ahead."""
+        root = opened(s3, monkeypatch)
+        project.declare("people")
+        for number in range(120):
+            s3.put(f"people/{number}.csv", f"id,name\n{number},{'x' * number}\n".encode())
+        counted = CountingGet(root)
+        assert project.load_from(root, "people", batch_files=50).problems == []
+        assert count(connection, "select count(distinct id) from staging.people__rows") == 120
+        assert counted.at_once > 4
+        assert counted.got == 2 * 120
+        ledger_agrees(connection, "people")
+        assert project.load_from(root, "people").skipped == 120
+        assert counted.got == 2 * 120
+
+    def test_what_is_too_much_is_not_held(self) -> None:
+        asked: list[str] = []
+        root = Folder(Path())
+
+        def get(path: str) -> Fetched:
+            asked.append(path)
+            return Fetched(b"", BronzeFile(root, path, 0, 0))
+
+        ahead = ReadAhead(get)
+        sizes = {str(number): HELD_BYTES // 8 for number in range(20)} | {"large": HELD_BYTES}
+        ahead.expect([BronzeFile(root, path, size, 0) for path, size in sizes.items()])
+        assert ahead.take("large") is None
+        assert ahead.take("19") is None
+        for number in range(20):
+            assert ahead.take(str(number)) is not None
+            assert len(asked) <= number + 9
+        ahead.expect([BronzeFile(root, "again", 1, 0)])
+        ahead.expect([])
+        assert ahead.take("again") is None
+
+    def test_an_object_that_changes_between_listing_and_landing_fails(
+        self, project: Project, s3: RunningStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = opened(s3, monkeypatch)
+        project.declare("people")
+        s3.put("people/1.csv", b"id,name\n1,a\n")
+        listed = root.list_files
+
+        def list_then_change(pattern: str) -> list[BronzeFile]:
+            files = listed(pattern)
+            s3.put("people/1.csv", b"id,name\n1,b\n2,c\n")
+            return files
+
+        object.__setattr__(root, "list_files", list_then_change)
+        [problem] = project.load_from(root, "people").problems
+        assert "people/1.csv changed while it was landed" in str(problem)
+
+
+class CountingGet:
+    """Counts the requests for whole objects, and how many are under way at once."""
+
+    def __init__(self, root: ObjectStore) -> None:
+        self.got = self.at_once = self._now = 0
+        self._lock = threading.Lock()
+        self._get = root._get
+        object.__setattr__(root, "_get", self)
+
+    def __call__(self, path: str) -> Fetched:
+        with self._lock:
+            self.got += 1
+            self._now += 1
+            self.at_once = max(self.at_once, self._now)
+        try:
+            return self._get(path)
+        finally:
+            with self._lock:
+                self._now -= 1
 
 
 class CuttingProxy:
