@@ -46,7 +46,7 @@ def layers(results: Sequence[Result]) -> list[Figure]:
 
 def latency(results: Sequence[Result]) -> list[Figure]:
     """Draw the latencies of each layer's queries: the p99 as a bar, a line from the median to the longest."""
-    shown = [one for one in _newest_layers(results) if one.row.p50_ms]
+    shown = [one for one in _newest_layers(results) if one.row.p99_ms]
     drawn = [
         Bar(
             name=one.row.query, value=one.row.p99_ms or 0.0, text=_latencies(one.row), low=one.row.p50_ms,
