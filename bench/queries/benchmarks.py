@@ -48,6 +48,11 @@ class Benchmark:
         columns = [source.choices(p.values, k=count) for p in self.parameters]
         return list(zip(*columns, strict=True)) if columns else [()] * count
 
+    def levels(self) -> list[Arguments]:
+        """Return the sets of the parameters' low, middle and high values, each set once."""
+        places = (tuple(p.values[(len(p.values) - 1) * half // 2] for p in self.parameters) for half in range(3))
+        return list(dict.fromkeys(places))
+
     def every_argument(self, seed: int, most: int = EVERY_SET) -> list[Arguments]:
         """Return every set of arguments, or about `most` of them drawn by `seed` where there are more."""
         if math.prod(len(p.values) for p in self.parameters) <= most:

@@ -97,7 +97,7 @@ def write_results(folder: Path, address: Address) -> None:
         keep("queries", figures(measure(MART, [None], more), more), here, folder / f"connections-{count}.json")
     scheduled = replace(run, rate=50, seconds=2.2)
     keep("queries", figures(measure(MART, [None], scheduled), scheduled), here, folder / "open.json")
-    tuning = tune([CORE], [read_candidate("people (age)")], address, rounds=1, seed=1, lock_seconds=5)
+    tuning = tune([CORE], [read_candidate("people (age)")], address, rounds=1, most_rounds=2, lock_seconds=5)
     keep("tune", replace(tuning, sentences=tuple(sentences(tuning))), here, folder / "tune.json")
     compared = {
         "records": measure_records(address, persons(20, 1), 1, lambda _: None),
