@@ -5,6 +5,7 @@ nobody else can see. What happens to this process cannot leave an index behind: 
 rolled back by the server. (PostgreSQL keeps the row counts in pg_class that CREATE INDEX refreshes on the way.)
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -46,10 +47,10 @@ class Question:
 
 @dataclass(frozen=True)
 class WrittenPlan:
-    """A plan as EXPLAIN (ANALYZE, BUFFERS) writes it, whole: its lines of text, and its JSON."""
+    """A plan as EXPLAIN (ANALYZE, BUFFERS) writes it, whole: its lines of text, and its JSON as one line."""
 
     text: tuple[str, ...]
-    json: dict[str, Any]
+    json: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +203,8 @@ def compare_plans(
         build_seconds=indexes[-1].build_seconds,
         is_used=bool(after[-1].indexes & names),
         change=change_in_words(before[-1], after[-1], names),
-        plan_before=WrittenPlan(tuple(texts[0]), dict(before[-1].whole)),
-        plan_after=WrittenPlan(tuple(texts[1]), dict(after[-1].whole)),
+        plan_before=WrittenPlan(tuple(texts[0]), json.dumps(before[-1].whole)),
+        plan_after=WrittenPlan(tuple(texts[1]), json.dumps(after[-1].whole)),
     )
 
 
