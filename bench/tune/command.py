@@ -18,9 +18,7 @@ from bench.tune.trials import Trial, Tuning, UnreadTable
 from bench.tune.trials import tune as try_candidates
 from loaders.connection import Address, connect
 
-HEADINGS = (
-    "ms before", "after", "ratio", "lowest to highest", "pairs", "pages before", "after", "index MB", "build s",
-)  # fmt: skip
+HEADINGS = ("ms without, with", "ratio", "pairs", "pages without, with", "index MB", "build s")
 NOTHING = "There was nothing to try: the plans suggest no index that is not there."
 NONE_LEFT = "Every index was rolled back; none is left."
 KEPT = "The result has every run, and the plans before and after, whole, as text and JSON."
@@ -35,19 +33,16 @@ def trials_tables(trials: Iterable[Trial]) -> Iterator[Table]:
 
 
 def _row(trial: Trial) -> list[str]:
-    ratio = trial.ratio
+    without, with_it = statistics.median(trial.ms_before), statistics.median(trial.ms_after)
     cells = [
         trial.candidate,
-        f"{statistics.median(trial.ms_before):,.2f}",
-        f"{statistics.median(trial.ms_after):,.2f}",
-        f"{ratio.median:.2f}",
-        f"{ratio.low:.2f} to {ratio.high:.2f}",
+        f"{without:,.2f}, {with_it:,.2f}",
+        "-" if trial.verdict is Verdict.SAME_PLAN else str(trial.ratio),
         str(len(trial.ms_before)),
-        f"{trial.pages_before:,}",
-        f"{trial.pages_after:,}",
+        f"{trial.pages_before:,}, {trial.pages_after:,}",
         f"{trial.index_bytes / 1e6:,.2f}",
         f"{trial.build_seconds:.2f}",
-        str(trial.verdict),
+        trial.verdict,
         trial.change,
     ]
     return [f"[bold]{cell}[/]" for cell in cells] if trial.is_beyond_noise else cells
@@ -63,11 +58,11 @@ def sentences(tuning: Tuning) -> Iterator[Sentence]:
         verb = "changes" if len(changing) == 1 else "change"
         said = [f"{len(changing)} of {len(trials) + len(unread)} candidates {verb} the time"]
         said += [f"{trial.candidate} takes {_ratio(trial)}" for trial in changing]
-        for words, verdict in (
-            ("no difference", Verdict.NO_DIFFERENCE), ("undecided", Verdict.UNDECIDED), ("same plan", Verdict.SAME_PLAN)
-        ):  # fmt: skip
+        for verdict in (Verdict.NO_DIFFERENCE, Verdict.UNDECIDED):
             same = [trial.candidate for trial in trials if trial.verdict is verdict]
-            said += [f"{words}: {', '.join(same)}"] if same else []
+            said += [f"{verdict}: {', '.join(same)}"] if same else []
+        idle = sum(trial.verdict is Verdict.SAME_PLAN for trial in trials)
+        said += [f"{idle} leave the plan as it is"] if idle else []
         said += [f"{len(unread)} on tables that it does not read"] if unread else []
         yield Sentence("trials", query, f"{title}: {'; '.join(said)}.")
     if tuning.together and tuning.trials:

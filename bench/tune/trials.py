@@ -58,7 +58,7 @@ class Trial:
     """One query with and without one candidate: the ms of all runs, alternating, both plans, their pages and change.
 
     `ratio` is of the time with the candidate to that without, run by run. Pairs are run until they decide; where the
-    plan stays, one is enough.
+    plan stays, one is enough, and `plan_after` is None.
     """
 
     query: str
@@ -76,7 +76,7 @@ class Trial:
     is_used: bool
     change: str
     plan_before: WrittenPlan
-    plan_after: WrittenPlan
+    plan_after: WrittenPlan | None
 
     @property
     def is_beyond_noise(self) -> bool:
@@ -177,15 +177,19 @@ def _trial(
         if verdict is not Verdict.UNDECIDED or wanted >= most_rounds:
             break
         wanted = min(rounds if wanted < rounds else 2 * wanted, most_rounds)
-    texts = [_written(session, question) for session in (plain, trying)]
-    return compare_plans(question, candidate, indexes, before, after, verdict, texts)
+    both = (before[-1],) if verdict is Verdict.SAME_PLAN else (before[-1], after[-1])
+    written = [
+        WrittenPlan(tuple(_written(session, question)), json.dumps(plan.whole))
+        for session, plan in zip((plain, trying), both, strict=False)
+    ]
+    return compare_plans(question, candidate, indexes, before, after, verdict, written)
 
 
 def compare_plans(
     question: Question, candidate: str, indexes: Sequence[BuiltIndex], before: Sequence[Plan], after: Sequence[Plan],
-    verdict: Verdict, texts: Sequence[Sequence[str]] = ((), ()),
+    verdict: Verdict, written: Sequence[WrittenPlan],
 ) -> Trial:  # fmt: skip
-    """Return what the runs of both sides show."""
+    """Return what the runs of both sides show; `written` has the plan before, and the one after where it differs."""
     old, new = [plan.ms for plan in before], [plan.ms for plan in after]
     names = frozenset[str]().union(*(one.names for one in indexes))
     return Trial(
@@ -203,8 +207,8 @@ def compare_plans(
         build_seconds=indexes[-1].build_seconds,
         is_used=bool(after[-1].indexes & names),
         change=change_in_words(before[-1], after[-1], names),
-        plan_before=WrittenPlan(tuple(texts[0]), json.dumps(before[-1].whole)),
-        plan_after=WrittenPlan(tuple(texts[1]), json.dumps(after[-1].whole)),
+        plan_before=written[0],
+        plan_after=written[1] if len(written) > 1 else None,
     )
 
 

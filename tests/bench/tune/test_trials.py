@@ -21,7 +21,7 @@ from bench.tune.command import of_set_or_named, sentences
 from bench.tune.decision import Verdict, decide, median_interval
 from bench.tune.indexes import BuiltIndex
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
-from bench.tune.trials import Question, Trial, Tuning, UnreadTable, compare_plans, tune
+from bench.tune.trials import Question, Trial, Tuning, UnreadTable, WrittenPlan, compare_plans, tune
 from loaders.connection import Address, connect
 from tests.bench.support import REPOSITORY, sessions, use, wait_until
 
@@ -62,7 +62,7 @@ def trial(before: list[float], after: list[float], verdict: Verdict) -> Trial:
 
     index = BuiltIndex(frozenset("i"), 8192, 0.1)
     sides = plans(before, "Seq Scan"), plans(after, "Index Scan")
-    return compare_plans(Question(OLDER, (60,)), "people (age)", [index], *sides, verdict)
+    return compare_plans(Question(OLDER, (60,)), "people (age)", [index], *sides, verdict, [WrittenPlan((), "{}")] * 2)
 
 
 def run(tables: Address, *written: str, benchmarks: tuple[Benchmark, ...] = (OLDER,), **options: Any) -> Tuning:
@@ -79,6 +79,7 @@ def test_a_trial_measures_both_sides_and_leaves_nothing(tables: Address, connect
     assert used.change == "Seq Scan on people -> Index Only Scan using candidate"
     assert (idle.change, idle.verdict) == (SAME_PLAN, Verdict.SAME_PLAN)
     assert len(used.ms_before) == len(used.ms_after) == 3
+    assert idle.plan_after is None
     assert len(idle.ms_before) == 1, "the same plan takes the same time: one pair shows it"
     assert used.verdict is Verdict.UNDECIDED, "three pairs decide nothing"
     assert 0 < used.pages_after < used.pages_before
@@ -91,6 +92,7 @@ def test_a_trial_measures_both_sides_and_leaves_nothing(tables: Address, connect
 
 def test_the_plans_are_kept_whole_as_text_and_json(tables: Address) -> None:
     trial = run(tables, "people (age)", rounds=1).trials[0]
+    assert trial.plan_after is not None
     for plan, node in ((trial.plan_before, "Seq Scan"), (trial.plan_after, "Index Only Scan")):
         assert any(f"{node} " in line and "actual rows" in line for line in plan.text)
         assert any(line.startswith("Execution Time: ") for line in plan.text)
@@ -261,10 +263,12 @@ def test_the_sentences_say_what_changes_what() -> None:
     trials = (
         trial([10, 11], [5, 5], Verdict.FASTER), trial([9, 9], [20, 21], Verdict.SLOWER),
         trial([10, 11], [10, 12], Verdict.NO_DIFFERENCE), trial([10], [19], Verdict.UNDECIDED),
+        trial([10], [19], Verdict.SAME_PLAN),
     )  # fmt: skip
     assert [one.text for one in sentences(Tuning(together=False, trials=trials, not_read=(unread,)))] == [
-        "older (age = 60): 2 of 5 candidates change the time; people (age) takes 0.48 of the time; people (age) takes "
-        "2.3 times the time; no difference: people (age); undecided: people (age); 1 on tables that it does not read.",
+        "older (age = 60): 2 of 6 candidates change the time; people (age) takes 0.48 of the time; people (age) takes "
+        "2.3 times the time; no difference: people (age); undecided: people (age); 1 leave the plan as it is; 1 on "
+        "tables that it does not read.",
         "Every index was rolled back; none is left.",
     ]
     [nothing] = sentences(Tuning(together=False, trials=(), not_read=()))
