@@ -45,7 +45,13 @@ class Benchmark:
 
     def draws(self, count: int, source: random.Random) -> list[Arguments]:
         """Draw `count` sets of arguments."""
-        return [tuple(source.choice(p.values) for p in self.parameters) for _ in range(count)]
+        columns = [source.choices(p.values, k=count) for p in self.parameters]
+        return list(zip(*columns, strict=True)) if columns else [()] * count
+
+    def levels(self) -> list[Arguments]:
+        """Return the sets of the parameters' low, middle and high values, each set once."""
+        places = (tuple(p.values[(len(p.values) - 1) * half // 2] for p in self.parameters) for half in range(3))
+        return list(dict.fromkeys(places))
 
     def every_argument(self, seed: int, most: int = EVERY_SET) -> list[Arguments]:
         """Return every set of arguments, or about `most` of them drawn by `seed` where there are more."""
