@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.compare.command import load, records, transform
+from bench.compare.command import compare, load, records, transform
 from bench.demo import run_demo
 from bench.generate.command import generate
 from bench.many.benchmark import many
@@ -66,7 +66,7 @@ def demo(rows: int, yes: bool) -> None:
     run_demo(rows, yes=yes)
 
 
-for command in (generate, queries, tune, many, load, records, transform):
+for command in (generate, queries, tune, many, load, records, transform, compare):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands `load`, `records` and `transform`."""
+"""The commands `load`, `records`, `transform` and `compare`."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import click
 
 from bench.compare.cases import CASES, measure_loading
 from bench.compare.records import measure_records, persons
+from bench.compare.two_results import Change, compare_results, read_limit
 from bench.comparison import Comparisons, check_failures
 from bench.environment import read_circumstances
-from bench.results import json_option, keep, rounds_option, rows_option, say, seed_option
-from bench.tables import print_comparisons
+from bench.errors import SlowerThanAllowed, ToolError
+from bench.results import json_option, keep, read_result, rounds_option, rows_option, say, seed_option
+from bench.tables import console, number, print_comparisons, table
 from loaders.connection import Address
 
 
@@ -70,3 +72,53 @@ def transform(rows: int, increments: int, rounds: int, json_path: Path | None) -
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons))
     keep("transform", figures, read_circumstances(address), json_path)
+
+
+@click.command()
+@click.argument("before", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("after", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--fail", "limits", multiple=True, metavar="FIGURE:PERCENT%",
+    help="Exit with 1 if this figure (qps, p50, p95, p99, time) is slower by more; may be repeated.",
+)  # fmt: skip
+def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
+    """Compare two results of one command: how much slower AFTER is than BEFORE, and how sure that is.
+
+    Each round counts in units of what was measured beside it (the anchor query; psql), since the machine's own speed
+    moves. With 10 rounds or more in both, each ratio has an interval that holds the true one in 999 of 1,000 cases, and
+    `finds` is the least slowdown that it tells from none.
+
+    Example: python -m bench compare old.json new.json --fail p99:10%
+    """
+    allowed = [read_limit(text) for text in limits]
+    found = compare_results(read_result(before), read_result(after))
+    for difference in found.differences:
+        click.echo(f"unequal: {difference}")
+    for row in found.unmatched:
+        click.echo(f"in one of the two only: {row}")
+    headings = ["before", "after", "rounds", "ratio of time", "finds"]
+    console().print(table("after to before", ["row", "figure"], headings, map(_cells, found.changes), ["verdict"]))
+    slower = []
+    for figure, share in allowed:
+        of_figure = [one for one in found.changes if one.figure == figure]
+        if not of_figure:
+            raise ToolError(f"No row has {figure} in both results: leave --fail {figure} out, or measure it.")
+        slower += [f"{one.row}: {figure} {one.interval}" for one in of_figure if one.is_slower_by(share)]
+        unsure = [one for one in of_figure if one.interval is None or one.interval.detectable > share]
+        if unsure:
+            click.echo(f"{figure}: {len(unsure)} of {len(of_figure)} rows cannot show {share:.0%}: run more --rounds")
+    if slower:
+        raise SlowerThanAllowed(f"slower than allowed: {'; '.join(slower)}. Find the change, or raise --fail.")
+
+
+def _cells(change: Change) -> list[str]:
+    interval = change.interval
+    return [
+        change.row,
+        change.figure,
+        *map(number, change.medians),
+        " / ".join(map(str, change.rounds)),
+        f"{change.ratio:.2f}" if interval is None else str(interval),
+        "-" if interval is None else f"{interval.detectable:.0%}",
+        change.verdict,
+    ]
