@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from bench.compare.cases import CASES, measure_loading
-from bench.compare.records import measure_records, persons
+from bench.compare.records import measure_records
 from bench.compare.two_results import Change, compare_results, read_limit
 from bench.comparison import Comparisons, check_failures
 from bench.environment import read_circumstances
@@ -39,12 +39,12 @@ def load(cases: tuple[str, ...], rows: int, rounds: int, only: tuple[str, ...], 
 @seed_option
 @json_option
 def records(rows: int, rounds: int, seed: int, json_path: Path | None) -> None:
-    """Compare methods of insert_records: COPY and executemany, with a pool and without, 1 to 4 tasks.
+    """Compare methods of inserting records: insert_records by COPY, executemany, INSERT; all new, or half of them.
 
     Example: python -m bench records --rows 100000 --rounds 3
     """
     address = Address.from_environment()
-    comparisons = measure_records(address, persons(rows, seed), rounds, say)
+    comparisons = measure_records(address, rows=rows, seed=seed, rounds=rounds, say=say)
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons), seed=seed)
     keep("records", figures, read_circumstances(address), json_path)
@@ -57,18 +57,22 @@ def records(rows: int, rounds: int, seed: int, json_path: Path | None) -> None:
     help="Number of increments, each of a tenth of the rows.",
 )  # fmt: skip
 @click.option(
+    "--changed", type=click.IntRange(0, 100), multiple=True, default=(0, 5, 50, 100), show_default=True,
+    metavar="PERCENT", help="How many of an increment's rows change; may be repeated.",
+)  # fmt: skip
+@click.option(
     "--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Full refreshes of each variant."
 )
 @json_option
-def transform(rows: int, increments: int, rounds: int, json_path: Path | None) -> None:
+def transform(rows: int, increments: int, changed: tuple[int, ...], rounds: int, json_path: Path | None) -> None:
     """Compare full refreshes and increments with stock dbt's, on the same rows.
 
-    Example: python -m bench transform --rows 2000000 --increments 10
+    Example: python -m bench transform --rows 2000000 --increments 10 --changed 5
     """
     from bench.compare.transform import measure_transform  # dbt takes a second to import
 
     address = Address.from_environment()
-    comparisons = measure_transform(address, rows=rows, increments=increments, rounds=rounds, say=say)
+    comparisons = measure_transform(address, rows=rows, increments=increments, changed=changed, rounds=rounds, say=say)
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons))
     keep("transform", figures, read_circumstances(address), json_path)

@@ -128,11 +128,13 @@ def _costs(row: Row, name: str) -> Iterator[float]:
 
 def _of_comparison(comparison: Comparison) -> Iterator[Series]:
     """Yield each variant's time in units of its round's base."""
-    [base, *others] = comparison.timings or [None]
-    for one in others:
-        if base is not None and base.title == comparison.base and one.median and len(one.seconds) == len(base.seconds):
+    base = next((one for one in comparison.timings if one.title == comparison.base), None)
+    for one in comparison.timings:
+        if base is not None and one is not base and one.seconds and len(one.seconds) == len(base.seconds):
             costs = [own / unit for own, unit in zip(one.seconds, base.seconds, strict=True)]
-            yield Series(f"{comparison.name}, {one.title} to {base.title}", "time", statistics.median(costs), costs)
+            yield Series(
+                f"{comparison.name}, {one.title} to {base.title}", "time", statistics.median(one.seconds), costs
+            )
 
 
 def _without(some: Mapping[tuple[str, str], Series], others: Mapping[tuple[str, str], Series]) -> list[Series]:

@@ -16,7 +16,6 @@ from selenium.webdriver.chrome.service import Service
 import bench.results
 from bench.cli import main
 from bench.compare.cases import measure_loading
-from bench.compare.records import measure_records, persons
 from bench.comparison import Comparison, Comparisons, Run, Timing, Variant, measure_comparison
 from bench.demo import Steps
 from bench.environment import read_circumstances
@@ -95,7 +94,7 @@ def write_results(folder: Path, address: Address) -> None:
     tuning = tune([CORE], [read_candidate("people (age)")], address, rounds=1, seed=1, lock_seconds=5)
     keep("tune", replace(tuning, sentences=tuple(sentences(tuning))), here, folder / "tune.json")
     compared = {
-        "records": measure_records(address, persons(20, 1), 1, lambda _: None),
+        "records": [imagined("one call", "executemany, pool, 1 task", "COPY, pool, 1 task")],
         "load": measure_loading(["csv"], address, rows=300, rounds=1, only=["psql", "loader-2"]),
         "transform": [imagined("full refresh", "stock full refresh", "swap")],
         "many": [imagined("bound", "one connection", "run_queries, 2 threads")],
