@@ -7,9 +7,9 @@ from itertools import groupby
 from bench.comparison import Spread
 from bench.page.figures import Figure
 from bench.page.plots import Bar, Point, bars, lines
-from bench.queries.measure import Row
 from bench.queries.pgbench import PgbenchComparison
-from bench.queries.report import QueriesFigures, by_layer
+from bench.queries.report import QueriesFigures
+from bench.queries.rows import Row, by_layer
 from bench.results import Result, of_kind
 from bench.tables import number
 
@@ -32,7 +32,12 @@ def layers(results: Sequence[Result]) -> list[Figure]:
     """Draw, for each question, the queries a second of each layer, on a logarithmic scale."""
     shown = _newest_layers(results)
     drawn = [
-        Bar(name=one.row.query, value=one.row.qps, text=number(one.row.qps), is_ours=one.row.layer == "mart")
+        Bar(
+            name=one.row.query,
+            value=one.row.qps or 0.0,
+            text=number(one.row.qps or 0.0),
+            is_ours=one.row.layer == "mart",
+        )
         for one in shown
     ]
     about = {one.row.question for one in shown}
@@ -82,10 +87,12 @@ def connections(results: Sequence[Result]) -> list[Figure]:
         if not shown:
             continue
         points = [
-            Point(series=one.figures.driver, x=one.figures.connections, y=one.row.qps, text=f"{one.row.qps:,.0f}")
+            Point(
+                series=one.figures.driver, x=one.figures.connections, y=one.row.qps or 0.0, text=f"{one.row.qps:,.0f}"
+            )
             for one in shown
         ]
-        best = max(shown, key=lambda one: one.row.qps)
+        best = max(shown, key=lambda one: one.row.qps or 0.0)
         steps = sorted({point.x for point in points})
         figures.append(
             Figure(

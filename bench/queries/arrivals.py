@@ -5,92 +5,96 @@ go on and latency counts from the time at which a query was due: what Gil Tene c
 ("How NOT to Measure Latency"), as wrk2 does.
 """
 
-import math
+import random
 import time
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Protocol
 
 from bench.queries.latency import NS_PER_SECOND
 
-# Sent later than this behind its time, a query counts as late: no thread wakes up to the microsecond.
-LATE_NS = 1_000_000
+
+class Moment(Protocol):
+    """A time of the machine's clock in ns that all processes share, and that may still be moved."""
+
+    value: int
 
 
-@dataclass
 class Schedule:
-    """One process's arrivals, at even distances, taken in order by whichever of its connections is free.
+    """One process's arrivals, as from many users who do not know of each other (a Poisson process).
 
-    Of the arrivals 0, 1, 2 ... that all `processes` share, this one has `first`, `first` + `processes` and so on. All
-    methods block: each connection has a thread of its own.
+    They are taken in order by whichever of its connections is free. The arrivals of several processes together are
+    such a process again, of the sum of their rates. All methods block: each connection has a thread of its own.
     """
 
-    rate: float
-    first: int
-    processes: int
-    total: int | None
-    _lock: Lock = field(default_factory=Lock)
-    _began_ns: int = 0
-    _number: int = field(init=False)
+    def __init__(self, rate: float, total: int | None, seed: str) -> None:
+        """Take `rate` arrivals a second, `total` at most."""
+        self._rate = rate / NS_PER_SECOND
+        self._left = total
+        self._source = random.Random(seed)  # noqa: S311 - not a secret
+        self._lock = Lock()
+        self._next = 0.0
 
-    def __post_init__(self) -> None:
-        self._number = self.first
-
-    def begin(self) -> int:
-        """Return when the schedule began: at the first call."""
-        with self._lock:
-            self._began_ns = self._began_ns or time.perf_counter_ns()
-        return self._began_ns
+    def begin(self, began_ns: int) -> None:
+        """Let the schedule begin at this time, the first arrival after a first random wait."""
+        self._next = began_ns + self._source.expovariate(self._rate)
 
     def take(self, until_ns: int | None = None) -> int | None:
         """Take the next arrival and return when it is due; None if all are taken, or it is due after `until_ns`."""
         with self._lock:
-            if self.total is not None and self._number >= self.total:
+            due = int(self._next)
+            if self._left == 0 or (until_ns is not None and due > until_ns):
                 return None
-            due = self._began_ns + int(self._number * NS_PER_SECOND / self.rate)
-            if until_ns is not None and due > until_ns:
-                return None
-            self._number += self.processes
+            self._left = None if self._left is None else self._left - 1
+            self._next += self._source.expovariate(self._rate)
         return due
+
+    def unsent(self, deadline_ns: int) -> list[tuple[int, int]]:
+        """Take all that is left before the deadline; return when each was due, and how long it had waited then."""
+        left = []
+        while (due := self.take(until_ns=deadline_ns - 1)) is not None:
+            left.append((due, deadline_ns - due))
+        return left
 
 
 @dataclass
 class OpenArrivals:
-    """When one connection's next query on the schedule is due; `late` counts those that waited for a connection."""
+    """When one connection's next query on the schedule is due; `sent_ns` is when the last one was taken."""
 
     schedule: Schedule
-    deadline_ns: int
-    late: int = 0
+    deadline: Moment
+    sent_ns: int = 0
+    # Taken, but not to be sent any more: the deadline came while it slept.
+    missed: list[tuple[int, int]] = field(default_factory=list)
 
     def next(self) -> int:
         """Sleep until the next arrival is due and return that time; the deadline where none is left before it."""
-        due = self.schedule.take()
         now = time.perf_counter_ns()
-        # One that was due and is taken after the end is not sent: the harness counts it as unsent.
-        if due is None or due >= self.deadline_ns or now >= self.deadline_ns:
-            return self.deadline_ns
+        # What is due and not taken before the end is unsent.
+        due = self.schedule.take() if now < self.deadline.value else None
+        if due is None:
+            return self.deadline.value
         while now < due:
-            time.sleep((due - now) / NS_PER_SECOND)
+            time.sleep(min(due - now, NS_PER_SECOND // 10) / NS_PER_SECOND)
             now = time.perf_counter_ns()
-        self.late += now - due > LATE_NS
+            if now >= self.deadline.value:  # moved, or reached amid a long wait
+                break
+        if max(now, due) >= self.deadline.value:
+            if due < self.deadline.value:
+                self.missed.append((due, self.deadline.value - due))
+            return self.deadline.value
+        self.sent_ns = now
         return due
 
     def next_due(self) -> int | None:
         """Return the next arrival's time if it is due already."""
         now = time.perf_counter_ns()
-        due = self.schedule.take(until_ns=now) if now < self.deadline_ns else None
-        if due is not None:
-            self.late += now - due > LATE_NS
-        return due
+        return self.schedule.take(until_ns=now) if now < self.deadline.value else None
 
 
 class ClosedArrivals:
     """The next query is due when the last one is answered."""
 
-    late = 0
+    sent_ns = 0
+    missed: tuple[tuple[int, int], ...] = ()
     next = next_due = staticmethod(time.perf_counter_ns)
-
-
-def scheduled(rate: float, seconds: float, total: int | None) -> int:
-    """Return how many queries are due within the seconds, the first at their start."""
-    due = math.ceil(rate * seconds)
-    return due if total is None else min(due, total)

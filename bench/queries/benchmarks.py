@@ -45,7 +45,8 @@ class Benchmark:
 
     def draws(self, count: int, source: random.Random) -> list[Arguments]:
         """Draw `count` sets of arguments."""
-        return [tuple(source.choice(p.values) for p in self.parameters) for _ in range(count)]
+        columns = [source.choices(p.values, k=count) for p in self.parameters]
+        return list(zip(*columns, strict=True)) if columns else [()] * count
 
     def every_argument(self, seed: int, most: int = EVERY_SET) -> list[Arguments]:
         """Return every set of arguments, or about `most` of them drawn by `seed` where there are more."""

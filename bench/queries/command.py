@@ -1,23 +1,31 @@
 """The command `queries`: benchmark queries under load."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bench.environment import read_circumstances
+from bench.errors import ToolError
 from bench.queries.answers import checked_benchmarks
 from bench.queries.drivers import DRIVERS
-from bench.queries.measure import Row, check_errors, measure_mix
-from bench.queries.pgbench import compare
-from bench.queries.report import figures, rows_table
+from bench.queries.during import measure_during, program_of
+from bench.queries.measure import check_errors, measure_mixes
+from bench.queries.pgbench import Pgbench, PgbenchComparison, compare, pgbench_program
+from bench.queries.report import QueriesFigures, figures, rows_table
+from bench.queries.rows import Row
 from bench.queries.run import Mix, Run, read_weights
-from bench.results import json_option, keep, say, seed_option
+from bench.queries.slo import Goal, SloSearch, read_goal, search
+from bench.results import json_option, keep, rounds_option, say, seed_option
 from bench.tables import console
 from loaders.connection import Address
 
 COUNTS = (10, 100, 1000)
 SECONDS = 10
+MOST_SECONDS = 60
+TIMEOUT_SECONDS = 60
+ANCHOR_SECONDS = 0.5
 
 
 class CountsCommand(click.Command):
@@ -42,18 +50,28 @@ class CountsCommand(click.Command):
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
 @click.option(
     "-n", "counts", type=click.IntRange(min=1), multiple=True, metavar="COUNT [COUNT ...]",
-    help="Number of queries; a row each.  [default: 10 100 1000; none with --duration, --rate or --mix]",
+    help="Number of queries; a row each.  [default: 10 100 1000; none with --duration, --rate, --mix, --slo, --during]",
 )  # fmt: skip
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-    help=f"Time a row takes; with -n, the longest that it may take.  [default: {SECONDS}]",
+    help=f"Time a row takes in each round; with -n, the longest that it may take.  [default: {SECONDS}]",
 )  # fmt: skip
+@click.option(
+    "--limit", "most", type=click.FloatRange(min=0, min_open=True), default=MOST_SECONDS, show_default=True,
+    metavar="SECONDS",
+    help="Longest time of a slow query's row, which without -n goes on until it has 200 answers, or 20 a connection.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.001), default=TIMEOUT_SECONDS, show_default=True, metavar="SECONDS",
+    help="Time after which the server ends a query, which then counts as an error.",
+)  # fmt: skip
+@rounds_option
 @click.option(
     "--connections", type=click.IntRange(min=1), default=8, show_default=True, help="Connections, with a worker each."
 )
 @click.option(
     "--processes", type=click.IntRange(min=1), metavar="P",
-    help="Processes that share the connections.  [default: one a core]",
+    help="Processes that share the connections.  [default: one a usable core]",
 )  # fmt: skip
 @click.option(
     "--driver", type=click.Choice(list(DRIVERS)), default="asyncpg", show_default=True, help="Client library."
@@ -64,9 +82,14 @@ class CountsCommand(click.Command):
 )  # fmt: skip
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="R",
-    help="Open loop: R queries a second on a schedule, whatever the server does; latency counts from the schedule.",
+    help="Open loop: R queries a second at random times, whatever the server does; latency counts from these.",
 )  # fmt: skip
 @click.option("--mix", "mix_text", metavar="NAME=WEIGHT,...", help="One load of several queries, drawn by weight.")
+@click.option(
+    "--slo", "goal", metavar='"p99<10ms"', callback=lambda _ctx, _param, text: text and read_goal(text),
+    help="Find the highest rate at which a percentile holds, by bisection.",
+)  # fmt: skip
+@click.option("--during", metavar="COMMAND", help="Measure second by second while a command runs, and around it.")
 @click.option(
     "--warm-up", type=click.FloatRange(min=0), metavar="SECONDS",
     help="Run the same load for this time before the clock starts.",
@@ -75,36 +98,86 @@ class CountsCommand(click.Command):
 @click.option("--pgbench", "with_pgbench", is_flag=True, help="Also run pgbench on the same SQL, alternating.")
 @json_option
 def queries(
-    names: tuple[str, ...], counts: tuple[int, ...], duration: float | None, connections: int, processes: int | None,
-    driver: str, pipeline: int, rate: float | None, mix_text: str | None, warm_up: float | None,
-    seed: int, with_pgbench: bool, json_path: Path | None,
+    names: tuple[str, ...], counts: tuple[int, ...], duration: float | None, most: float, timeout: float, rounds: int,
+    connections: int, processes: int | None, driver: str, pipeline: int, rate: float | None, mix_text: str | None,
+    goal: Goal | None, during: str | None, warm_up: float | None, seed: int, with_pgbench: bool,
+    json_path: Path | None,
 ) -> None:  # fmt: skip
     """Measure benchmark queries (dbt analyses) under load: queries a second and latency. All of them, or those named.
 
     A closed loop sends a query when the last one is answered: it shows the most that the server does. An open loop
-    (--rate) sends on a schedule: it shows the latency that users would see, stalls included.
+    (--rate) sends on a schedule: it shows the latency that users would see, stalls included. Queries alternate over the
+    rounds; the tables show medians, and the result keeps every round.
 
     Example: python -m bench queries people_older_than_mart --rate 5000 --duration 10 --driver libpq
     """
     if names and mix_text is not None:
         raise click.UsageError("--mix names its queries itself: leave the other names out.")
+    if (goal and (during or rate or counts or with_pgbench)) or (during and (counts or with_pgbench)):
+        raise click.UsageError(
+            "--slo finds its rates, --during its time: leave out -n, --pgbench and, with --slo, --rate."
+        )
     run = Run(
         address=Address.from_environment(), driver=driver, connections=connections, seconds=duration or SECONDS,
-        seed=seed, rate=rate, warm_up=warm_up, processes=processes, pipeline=pipeline,
+        seed=seed, rate=rate, warm_up=warm_up, processes=processes, pipeline=pipeline, most_seconds=most,
+        timeout=timeout, anchor_seconds=ANCHOR_SECONDS, is_observed=True,
     )  # fmt: skip
-    by_time = not counts and (duration is not None or rate is not None or mix_text is not None)
+    by_time = not counts and any(one is not None for one in (duration, rate, mix_text, goal, during))
     wanted: Sequence[int | None] = (None,) if by_time else counts or COUNTS
     weights = {} if mix_text is None else read_weights(mix_text)
+    if during is not None:
+        program_of(during)
+    if with_pgbench:
+        pgbench_program(run.address)
     chosen = checked_benchmarks(names or tuple(weights), run)
     mixes = [Mix.weighted(chosen, weights)] if weights else [Mix.of(one) for one in chosen]
-    rows: list[Row] = []
-    for mix in mixes:
-        say(f"measuring {mix.name}")
-        rows += measure_mix(mix, wanted, run)
-    comparisons = [compare(mix, run) for mix in mixes] if with_pgbench else []
-    measured = figures(rows, run, comparisons, mixes[0] if weights else None)
-    console().print(rows_table(rows, run))
+    if during is not None and len(mixes) > 1:
+        raise click.UsageError("--during measures one query or one --mix: name it.")
+    beside, missing = _pgbenches(mixes, run) if with_pgbench else ([], [])
+    say(f"measuring {', '.join(mix.name for mix in mixes)}")
+    mix = mixes[0] if weights else None
+    if during is not None:
+        rows, taken = measure_during(mixes[0], run, during)
+        measured = figures(rows, run, mix=mix, during=taken)
+    elif goal is not None:
+        searches, rows = _searched(mixes, run, goal)
+        measured = figures(rows, run, mix=mix, slo=searches)
+    else:
+        rows = measure_mixes(mixes, wanted, run, rounds)
+        measured = figures(rows, run, [*(compare(one, rounds) for one in beside), *missing], mix)
+    _tell(measured, run, json_path)
+    if measured.during is not None and measured.during.exit_code:
+        raise ToolError(
+            f"The command ended with exit code {measured.during.exit_code}: its own words are above. Fix what it says, "
+            "then measure again."
+        )
+
+
+def _tell(measured: QueriesFigures, run: Run, json_path: Path | None) -> None:
+    """Show the figures and keep them; QueryFailed if any query failed."""
+    console().print(rows_table(measured.rows, run))
     for sentence in measured.sentences:
         click.echo(sentence.text)
     keep("queries", measured, read_circumstances(run.address), json_path)
-    check_errors(rows)
+    check_errors(measured.rows)
+
+
+def _pgbenches(mixes: Sequence[Mix], run: Run) -> tuple[list[Pgbench], list[PgbenchComparison]]:
+    """Check, before anything is measured, what pgbench can run; what it cannot is left out, and says why."""
+    found, missing = [], []
+    for mix in mixes:
+        try:
+            found.append(Pgbench.checked(mix, run))
+        except ToolError as error:
+            missing.append(PgbenchComparison(mix.name, note=str(error)))
+    return found, missing
+
+
+def _searched(mixes: Sequence[Mix], run: Run, goal: Goal) -> tuple[list[SloSearch], list[Row]]:
+    searches: list[SloSearch] = []
+    rows: list[Row] = []
+    for mix in mixes:
+        one, some = search(mix, replace(run, anchor_seconds=0), goal, say)
+        searches.append(one)
+        rows += some
+    return searches, rows

@@ -134,12 +134,12 @@ class Session:
 class Driver:
     """How to open a session, and whether its calls block, so that each connection needs a thread."""
 
-    open: Callable[[Address, Sequence[Benchmark]], Awaitable[Session]]
+    open: Callable[[Address, Sequence[Benchmark], float], Awaitable[Session]]
     blocks: bool = False
     is_pipelined: bool = False
 
 
-async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
+async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark], timeout: float) -> Session:  # noqa: ASYNC109
     """Connect by asyncpg and prepare each query once."""
     connection = await asyncpg.connect(
         host=address.host,
@@ -148,7 +148,7 @@ async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
         user=address.user,
         password=address.password,
         timeout=CONNECT_SECONDS,
-        server_settings={"application_name": APPLICATION_NAME},
+        server_settings={"application_name": APPLICATION_NAME, "statement_timeout": _milliseconds(timeout)},
     )
     try:
         statements = [await connection.prepare(benchmark.sql) for benchmark in benchmarks]
@@ -158,7 +158,7 @@ async def open_asyncpg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
     return Session([one.fetch for one in statements], connection.is_closed, connection.close)
 
 
-async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
+async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark], timeout: float) -> Session:  # noqa: ASYNC109
     """Connect by psycopg; the first execution prepares a query, the later ones reuse it."""
     connection = await psycopg.AsyncConnection.connect(
         address.conninfo,
@@ -168,6 +168,7 @@ async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
         connect_timeout=CONNECT_SECONDS,
         application_name=APPLICATION_NAME,
     )
+    await connection.execute(f"set statement_timeout = {_milliseconds(timeout)}".encode())
     cursor = connection.cursor()
 
     def fetching(benchmark: Benchmark) -> Fetch:
@@ -184,12 +185,13 @@ async def open_psycopg(address: Address, benchmarks: Sequence[Benchmark]) -> Ses
     return Session([fetching(one) for one in benchmarks], lambda: connection.closed, connection.close)
 
 
-async def open_libpq(address: Address, benchmarks: Sequence[Benchmark]) -> Session:
+async def open_libpq(address: Address, benchmarks: Sequence[Benchmark], timeout: float) -> Session:  # noqa: ASYNC109
     """Connect by libpq and prepare each query once; every call blocks its thread, as in a C client."""
     connection = psycopg.connect(
         address.conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME
     )
     try:
+        connection.execute(f"set statement_timeout = {_milliseconds(timeout)}".encode())
         libpq = LibpqConnection(connection, benchmarks)
     except BaseException:
         connection.close()
@@ -216,11 +218,19 @@ DRIVERS = {
 }
 
 
-async def open_session(driver: str, address: Address, benchmarks: Sequence[Benchmark]) -> Session:
-    """Open a session; QueryFailed if a query cannot be prepared, ServerError if no connection can be had."""
+async def open_session(
+    driver: str,
+    address: Address,
+    benchmarks: Sequence[Benchmark],
+    timeout: float,  # noqa: ASYNC109 - the server's
+) -> Session:
+    """Open a session on which a query fails after `timeout` seconds (0: never).
+
+    QueryFailed if a query cannot be prepared, ServerError if no connection can be had.
+    """
     names = ", ".join(one.name for one in benchmarks)
     try:
-        return await DRIVERS[driver].open(address, benchmarks)
+        return await DRIVERS[driver].open(address, benchmarks, timeout)
     except (asyncpg.SyntaxOrAccessError, psycopg.ProgrammingError) as error:
         raise QueryFailed(
             f"{names} cannot be prepared: {sentence(error)} Build what it reads with `dbt build`."
@@ -230,6 +240,10 @@ async def open_session(driver: str, address: Address, benchmarks: Sequence[Bench
             f"{address.url}: no connection for {names}: {sentence(error)} "
             "Use fewer --connections, or see that the server is up."
         ) from error
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 def sentence(error: BaseException) -> str:

@@ -8,22 +8,22 @@ import resource
 import statistics
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.comparison import Spread, paired_ratio
 from bench.environment import server_program
 from bench.errors import ToolError
 from bench.queries.benchmarks import Argument, Benchmark
-from bench.queries.measure import measure_mix
+from bench.queries.measure import Bench
 from bench.queries.run import Mix, Run
 from loaders.connection import Address
 
-ROUNDS = 3
 MOST_SCRIPTS = 128  # pgbench's own limit
 PLACEHOLDER = re.compile(r"\$(\d+)\b")
 RATE = re.compile(r"^tps = ([\d.]+) \(without initial connection time\)", re.MULTILINE)
 LATENCY = re.compile(r"^latency average = ([\d.]+) ms", re.MULTILINE)
+PROCESSED = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,16 @@ class ClientRun:
 
 @dataclass(frozen=True)
 class PgbenchComparison:
-    """The runs of both, one a round, for one query or mix; the ratio of rates is the harness's to pgbench's."""
+    """The runs of both, one a round, for one query or mix; the ratio of rates is the harness's to pgbench's.
+
+    Where they cannot be compared, `note` says why, and there are no runs.
+    """
 
     query: str
-    harness: tuple[ClientRun, ...]
-    pgbench: tuple[ClientRun, ...]
-    ratio: Spread
+    harness: tuple[ClientRun, ...] = ()
+    pgbench: tuple[ClientRun, ...] = ()
+    ratio: Spread | None = None
+    note: str = ""
 
     def medians(self, figure: str) -> tuple[float, float]:
         """Return the medians of a figure: the harness's, pgbench's."""
@@ -59,50 +63,87 @@ class Script:
     variables: dict[str, str]
 
 
-def compare(mix: Mix, run: Run, *, rounds: int = ROUNDS) -> PgbenchComparison:
-    """Run harness and pgbench alternating, for run.seconds each; machines drift, so only runs of a round compare."""
-    program = pgbench_program(run.address)
-    harness, pgbench = [], []
-    for _ in range(rounds):
-        whole = measure_mix(mix, [None], run)[-1]
-        if whole.errors or whole.mean_ms is None or whole.overhead_us is None:
-            raise ToolError(
-                f"{mix.name}: {whole.errors} queries failed, first: {whole.first_error} "
-                "Rates with errors do not compare; fix the query or the server, then try again."
+@dataclass(frozen=True)
+class Pgbench:
+    """pgbench on one mix: the program, how to run, the scripts, the processor seconds that its start takes."""
+
+    program: Path
+    mix: Mix
+    run: Run
+    scripts: tuple[Script, ...]
+    start_seconds: float = 0.0
+
+    @classmethod
+    def checked(cls, mix: Mix, run: Run) -> "Pgbench":
+        """Return it after a first run of one transaction a client; ToolError says why it cannot run the mix."""
+        if run.rate is not None and run.batch > 1:
+            raise ToolError("pgbench schedules whole pipelines, the harness queries. Leave --rate or the pipeline out.")
+        whole = replace(run, seconds=max(1, round(run.seconds)), anchor_seconds=0, is_observed=False, most_seconds=None)
+        one = cls(pgbench_program(run.address), mix, whole, tuple(scripts_of(mix, run.batch)))
+        _, seconds = one._output("--transactions=1")
+        return replace(one, start_seconds=seconds)
+
+    def measured(self, turn: int) -> ClientRun:
+        """Run pgbench once, for run.seconds; neither connecting nor its start is in the figures."""
+        rate = [] if self.run.rate is None else [f"--rate={self.run.rate}"]
+        output, processor = self._output(f"--time={self.run.seconds}", f"--random-seed={self.run.seed + turn}", *rate)
+        found = [one.search(output) for one in (RATE, LATENCY, PROCESSED)]
+        numbers = [float(one[1]) for one in found if one is not None]
+        if len(numbers) < len(found) or not numbers[2]:
+            raise ToolError(f"{self.program} answered nothing: {' '.join(output.split())[-300:]}")
+        qps, mean_ms, processed = numbers
+        used = max(0.0, processor - self.start_seconds)
+        return ClientRun(qps * self.run.batch, mean_ms, used * 1e6 / (processed * self.run.batch))
+
+    def _output(self, *options: str) -> tuple[str, float]:
+        """Run it; return its output and processor seconds."""
+        with tempfile.TemporaryDirectory(prefix="ingot-") as folder:
+            command = [
+                str(self.program), "--no-vacuum", "--protocol=prepared", f"--client={self.run.connections}",
+                f"--jobs={self.run.process_count}", *options,
+            ]  # fmt: skip
+            for number, script in enumerate(self.scripts):
+                path = Path(folder, f"{number}.sql")
+                path.write_text(script.text)
+                command += [f"--define={name}={value}" for name, value in script.variables.items()]
+                command.append(f"--file={path}@{script.weight}")
+            before = _children_processor_seconds()
+            ended = subprocess.run(
+                command, env=os.environ | self.run.address.environment, capture_output=True, text=True, check=False
             )
-        harness.append(ClientRun(whole.qps, whole.mean_ms, whole.overhead_us))
-        pgbench.append(run_pgbench(program, mix, run))
-    ratio = paired_ratio([one.qps for one in harness], [one.qps for one in pgbench])
-    return PgbenchComparison(mix.name, tuple(harness), tuple(pgbench), ratio)
+            processor = _children_processor_seconds() - before
+        if ended.returncode != 0:
+            said = " ".join(ended.stderr.split())[-300:]
+            raise ToolError(
+                f"{self.program} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
+            )
+        return ended.stdout, processor
 
 
-def run_pgbench(program: Path, mix: Mix, run: Run) -> ClientRun:
-    """Run pgbench once; its queries a second are without the time to connect."""
-    with tempfile.TemporaryDirectory(prefix="ingot-") as folder:
-        command = [
-            str(program), "--no-vacuum", "--protocol=prepared", f"--client={run.connections}",
-            f"--jobs={run.process_count}", f"--time={max(1, round(run.seconds))}", f"--random-seed={run.seed}",
-        ]  # fmt: skip
-        if run.rate is not None:
-            command.append(f"--rate={run.rate / run.batch}")
-        for number, script in enumerate(scripts_of(mix, run.batch)):
-            path = Path(folder, f"{number}.sql")
-            path.write_text(script.text)
-            command += [f"--define={name}={value}" for name, value in script.variables.items()]
-            command.append(f"--file={path}@{script.weight}")
-        before = _children_processor_seconds()
-        ended = subprocess.run(
-            command, env=os.environ | run.address.environment, capture_output=True, text=True, check=False
-        )
-        processor = _children_processor_seconds() - before
-    rate, latency = RATE.search(ended.stdout), LATENCY.search(ended.stdout)
-    if ended.returncode != 0 or rate is None or latency is None:
-        said = " ".join(ended.stderr.split())[-300:]
-        raise ToolError(
-            f"{program} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
-        )
-    qps = float(rate[1]) * run.batch
-    return ClientRun(qps, float(latency[1]), processor * 1e6 / (qps * max(1, round(run.seconds))))
+def compare(pgbench: Pgbench, rounds: int) -> PgbenchComparison:
+    """Run harness and pgbench alternating, either first in turn; machines drift, so only runs of a round compare."""
+    harness: list[ClientRun] = []
+    others: list[ClientRun] = []
+    try:
+        with Bench([pgbench.mix], pgbench.run) as bench:
+            for turn in range(rounds):
+                others += [pgbench.measured(turn)] if turn % 2 else []
+                harness.append(_harness_run(bench, turn))
+                others += [] if turn % 2 else [pgbench.measured(turn)]
+    except ToolError as error:
+        return PgbenchComparison(pgbench.mix.name, note=str(error))
+    ratio = paired_ratio([one.qps for one in harness], [one.qps for one in others])
+    return PgbenchComparison(pgbench.mix.name, tuple(harness), tuple(others), ratio)
+
+
+def _harness_run(bench: Bench, turn: int) -> ClientRun:
+    [rounds] = bench.measure(0, [None], turn)
+    whole = rounds[-1]
+    if whole.errors:
+        raise ToolError(f"{whole.errors} queries of the harness failed, first: {whole.first_error}")
+    if whole.mean_ms is None or whole.qps is None or whole.overhead_us is None:
+        raise ToolError("the harness had no answer in time; measure longer, with --duration.")
+    return ClientRun(whole.qps, whole.mean_ms, whole.overhead_us)
 
 
 def scripts_of(mix: Mix, batch: int = 1) -> list[Script]:

@@ -1,7 +1,7 @@
 """What a measured query looks like: its rounds, each kept whole, and the medians that tables and plots show."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.comparison import Spread
@@ -180,6 +180,16 @@ class Row:
     def series(self) -> list[int]:
         """Answers of each full second of the middle round."""
         return self.middle.series
+
+
+def by_layer(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
+    """Return, for each question, each layer's row with the most answers, of those that have a rate if any has."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.qps is not None, row.done)):
+        found.setdefault(row.question, {})[row.layer] = row
+    # In the order of the rows, by which layers are sorted as data flows.
+    order = list(dict.fromkeys(row.layer for row in rows))
+    return {question: {layer: some[layer] for layer in order if layer in some} for question, some in found.items()}
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

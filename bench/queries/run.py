@@ -1,12 +1,14 @@
 """How queries are run, and which: the options of a run, a query or a mix of several, the event loop."""
 
 import asyncio
-import os
 import random
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from math import gcd
 from typing import Any, TypeVar
 
+from bench.cores import usable_cores
 from bench.errors import UnknownQuery
 from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import DRIVERS
@@ -31,10 +33,13 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """How to run queries: where, by which driver, over how many connections, for how long at most, with which seed.
+    """How to run queries: where, by which driver, over how many connections, for how long, with which seed.
 
-    `rate` (queries a second, of all connections) makes it an open loop. `warm_up` is in seconds a connection (None: a
-    few queries each), `processes` None is one a core, `pipeline` the queries a sync of a driver in pipeline mode.
+    A closed loop that is limited by time alone goes on until it has enough answers, for `most_seconds` at most (None:
+    it does not). `rate` (queries a second, of all connections) makes it an open loop. `warm_up` is in seconds (None: a
+    few queries each), `timeout` the seconds after which a query fails, `processes` None is one a core, `pipeline` the
+    queries a sync of a driver in pipeline mode. `anchor_seconds` of the anchor query are run beside each row (0: none);
+    `is_observed` says whether the processors and the server are watched meanwhile.
     """
 
     address: Address
@@ -46,11 +51,15 @@ class Run:
     warm_up: float | None = None
     processes: int | None = None
     pipeline: int = 50
+    most_seconds: float | None = None
+    timeout: float = 60
+    anchor_seconds: float = 0
+    is_observed: bool = False
 
     @property
     def process_count(self) -> int:
-        """The number of processes: as asked for or one a core, with at least one connection each."""
-        return min(self.connections, self.processes or os.cpu_count() or 1)
+        """The number of processes: as asked for or one a usable core, with at least one connection each."""
+        return min(self.connections, self.processes or max(1, int(usable_cores())))
 
     @property
     def batch(self) -> int:
@@ -84,11 +93,16 @@ class Mix:
         return ",".join(f"{benchmark.name}={weight}" for benchmark, weight in named)
 
     def draws(self, count: int, source: random.Random) -> list[tuple[int, Arguments]]:
-        """Draw `count` queries, by their numbers, and arguments for each."""
+        """Draw `count` queries, by their numbers, and arguments for each; each block of the weights' sum is exact."""
         if len(self.benchmarks) == 1:
             return [(0, arguments) for arguments in self.benchmarks[0].draws(count, source)]
-        numbers = source.choices(range(len(self.benchmarks)), self.weights, k=count)
-        return [(number, self.benchmarks[number].draws(1, source)[0]) for number in numbers]
+        common = gcd(*self.weights)
+        block = [number for number, weight in enumerate(self.weights) for _ in repeat(None, weight // common)]
+        numbers: list[int] = []
+        while len(numbers) < count:
+            source.shuffle(block)
+            numbers += block
+        return [(number, self.benchmarks[number].draws(1, source)[0]) for number in numbers[:count]]
 
 
 def read_weights(text: str) -> dict[str, int]:
