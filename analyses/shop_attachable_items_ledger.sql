@@ -1,11 +1,11 @@
 select
     items.id as item_id,
     items.sku as item_sku,
-    sum(entries.qty_change) as stock
+    items.type as item_type,
+    sum(entries.qty_change) as own_stock
 from {{ ref('shop_items_ledger') }} as entries
 inner join {{ ref('shop_items_plan') }} as items on entries.item_id = items.id
-inner join {{ ref('shop_mods_plan') }} as mods on items.mod_id = mods.id
-where mods.sku = 'BASIC'
-group by items.id, items.sku
+where items.mod_id = 0 and entries.customer_id = 0
+group by items.id, items.sku, items.type
 having sum(entries.qty_change) > 0
 order by item_id

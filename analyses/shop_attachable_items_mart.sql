@@ -1,7 +1,8 @@
 select
     item_id,
     item_sku,
-    stock
-from {{ ref('shop_catalog') }}
-where mod_sku = 'BASIC'
+    item_type,
+    own_stock
+from {{ ref('shop_item_stock') }}
+where mod_id = 0 and own_stock > 0
 order by item_id

@@ -2,6 +2,7 @@ select
     item_id,
     item_sku,
     item_type,
+    mod_id,
     mod_sku,
     price,
     stock

@@ -1,10 +1,11 @@
-"""The commands `load`, `records`, `transform` and `compare`."""
+"""The commands `load`, `records`, `transform`, `compare` and `figures`."""
 
 from pathlib import Path
 
 import click
 
 from bench.compare.cases import CASES, measure_loading
+from bench.compare.figures import PUBLISHED, publish
 from bench.compare.records import measure_records
 from bench.compare.two_results import Change, compare_results, read_limit
 from bench.comparison import Comparisons, check_failures
@@ -113,6 +114,23 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
             click.echo(f"{figure}: {len(unsure)} of {len(of_figure)} rows cannot show {share:.0%}: run more --rounds")
     if slower:
         raise SlowerThanAllowed(f"slower than allowed: {'; '.join(slower)}. Find the change, or raise --fail.")
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[STEP ...]")
+@click.option("--quick", is_flag=True, help="Small data and few rounds: shows that every step works, in minutes.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=PUBLISHED, show_default=True,
+    help="Folder of the results.",
+)  # fmt: skip
+def figures(names: tuple[str, ...], quick: bool, folder: Path) -> None:
+    """Measure every figure of README and docs/benchmarks.md, or the named steps, on a server of its own.
+
+    It takes some 40 minutes, and nothing else should run meanwhile. `report --docs` writes the tables then.
+
+    Example: python -m bench figures load-csv queries
+    """
+    publish(list(names), quick=quick, say=say, folder=folder)
 
 
 def _cells(change: Change) -> list[str]:

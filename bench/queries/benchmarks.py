@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.environment import dbt_program
+from bench.environment import Circumstances, dbt_program, read_circumstances
 from bench.errors import ProjectError, UnknownQuery
 from loaders.connection import Address
 
@@ -48,6 +48,11 @@ class Benchmark:
         columns = [source.choices(p.values, k=count) for p in self.parameters]
         return list(zip(*columns, strict=True)) if columns else [()] * count
 
+    def levels(self) -> list[Arguments]:
+        """Return the sets of the parameters' low, middle and high values, each set once."""
+        places = (tuple(p.values[(len(p.values) - 1) * half // 2] for p in self.parameters) for half in range(3))
+        return list(dict.fromkeys(places))
+
     def every_argument(self, seed: int, most: int = EVERY_SET) -> list[Arguments]:
         """Return every set of arguments, or about `most` of them drawn by `seed` where there are more."""
         if math.prod(len(p.values) for p in self.parameters) <= most:
@@ -77,6 +82,12 @@ def read_benchmarks(manifest: Mapping[str, Any]) -> list[Benchmark]:
     analyses = [node for node in manifest["nodes"].values() if node["resource_type"] == "analysis"]
     found = [_benchmark(node, nodes) for node in analyses if node["config"].get("meta", {}).get("benchmark")]
     return sorted(found, key=lambda one: (one.question, _depth(one.layer), one.name))
+
+
+def read_circumstances_of(benchmarks: Sequence[Benchmark], address: Address) -> Circumstances:
+    """Look at what surrounds these queries, with the tables that they read and a hash of their SQL."""
+    tables = {table for one in benchmarks for table in one.reads}
+    return read_circumstances(address, tables=tables, queries={one.name: one.sql for one in benchmarks})
 
 
 def choose(benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:

@@ -1,5 +1,7 @@
 """Time queries over C connections in alternating rounds, on connections that are opened and warmed up beforehand."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -18,6 +20,8 @@ TOTAL = "total"
 ENOUGH, ENOUGH_EACH = 200, 20
 # The same work on every machine, some of it the client's, some the server's: what it answers is the machine's speed.
 ANCHOR = Benchmark("anchor", "anchor", "anchor", "select count(*) from generate_series(1, 1000)", ())
+# What the anchor said a moment ago still holds: rows of milliseconds share it.
+FRESH_SECONDS = 2
 # It reads a table, because sessions that have read none keep their counts of transactions to themselves.
 REPORT = Benchmark("report", "report", "report", "select pg_stat_force_next_flush() from pg_database limit 1", ())
 
@@ -54,6 +58,7 @@ class Bench:
         self._anchor, self._report = len(mixes), len(mixes) + 1
         self.processes = Processes([*mixes, Mix.of(ANCHOR), Mix.of(REPORT)], run)
         self._observer: Observer | None = None
+        self._anchored: tuple[float, float | None] = (-math.inf, None)
 
     def __enter__(self) -> "Bench":
         self._observer = Observer(self.run.address) if self.run.is_observed else None
@@ -104,12 +109,15 @@ class Bench:
             self.processes.rounds(short, began, ended)
 
     def anchor(self, seed: str) -> float | None:
-        """Return the anchor's answers a second, in a closed loop; None where it is not to be run."""
-        if not self.run.anchor_seconds:
-            return None
+        """Return the anchor's answers a second, in a closed loop, as just measured; None where it is not to be run."""
+        when, rate = self._anchored
+        if not self.run.anchor_seconds or time.monotonic() - when < FRESH_SECONDS:
+            return rate
         seconds = max(self.run.anchor_seconds, LEAST_RATE_SECONDS)
         task = Task(mix=self._anchor, count=None, seconds=seconds, seed=seed, most_seconds=seconds)
-        return self.run_task(task, is_observed=False)[-1].qps
+        rate = self.run_task(task, is_observed=False)[-1].qps
+        self._anchored = time.monotonic(), rate
+        return rate
 
     def run_task(self, task: Task, *, is_observed: bool = True, with_timeline: bool = False) -> list[Round]:
         """Run a task, watched where the run says so."""

@@ -113,7 +113,8 @@ class Pgbench:
             )
             processor = _children_processor_seconds() - before
         if ended.returncode != 0:
-            said = " ".join(ended.stderr.split())[-300:]
+            lines = ended.stderr.splitlines()
+            said = next((line for line in lines if "ERROR" in line), " ".join(lines)[-300:])
             raise ToolError(
                 f"{self.program} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
             )

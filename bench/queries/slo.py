@@ -14,8 +14,8 @@ FORM = re.compile(r"p([\d.]+) *< *([\d.]+) *(us|ms|s)")
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 # The answer is as near to the true one as this share of it.
 RESOLUTION = 0.05
-# Above what a closed loop answers no rate can hold for long.
-ABOVE_CLOSED = 1.2
+# Above what a closed loop answers no rate can hold for long; below this share of it none is looked for.
+ABOVE_CLOSED, LEAST_SHARE = 1.2, 0.05
 MOST_SECONDS = 60
 
 
@@ -91,7 +91,7 @@ def search(mix: Mix, run: Run, goal: Goal, say: Callable[[str], None]) -> tuple[
             return votes.count(True) == 2
 
         low, high = 0.0, capacity * ABOVE_CLOSED
-        while high - low > RESOLUTION * high and high > 1 / run.seconds:
+        while high - low > RESOLUTION * high and high > LEAST_SHARE * capacity:
             rate = (low + high) / 2
             low, high = (rate, high) if holds(rate) else (low, rate)
     shown = low or min(rounds)

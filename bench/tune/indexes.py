@@ -123,9 +123,14 @@ def open_session(address: Address) -> psycopg.Connection:
 
 
 @contextmanager
-def built(connection: psycopg.Connection, candidate: Candidate, lock_seconds: float) -> Iterator[BuiltIndex]:
-    """Build the candidate in a transaction, let the caller look, roll back whatever happens."""
-    name = f"ingot_tune_{os.getpid()}"
+def built(
+    connection: psycopg.Connection, candidate: Candidate, lock_seconds: float, number: int = 0
+) -> Iterator[BuiltIndex]:
+    """Build the candidate in a transaction (or within one), let the caller look, roll back whatever happens.
+
+    `number` tells it from others that are there at the same time.
+    """
+    name = f"ingot_tune_{os.getpid()}_{number}"
     with connection.transaction(force_rollback=True):
         connection.execute(f"set local lock_timeout = {int(lock_seconds * 1000)}".encode())
         began = time.perf_counter()
@@ -143,9 +148,15 @@ def built(connection: psycopg.Connection, candidate: Candidate, lock_seconds: fl
             # Without statistics on the expression the planner guesses.
             table = sql.Identifier(candidate.schema, candidate.table)
             connection.execute(sql.SQL("analyze {}").format(table))
-        # From here on a query that writes is refused, as in the other session.
-        connection.execute("set transaction read only")
         yield BuiltIndex(frozenset(row[0] for row in members), sum(row[1] for row in members), seconds)
+
+
+@contextmanager
+def reading(connection: psycopg.Connection) -> Iterator[None]:
+    """Refuse queries that write, as in the other session, until the block ends."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("set transaction read only")
+        yield
 
 
 def _create(connection: psycopg.Connection, name: str, candidate: Candidate, table: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """PostgreSQL's plans, read from EXPLAIN's JSON: time, pages, how each table is read, and a change of plan in words."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SAME_PLAN = "same plan"
@@ -27,11 +27,15 @@ class Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """One plan; ms and pages (of 8 kB, found in memory or read) are 0 where it was only planned."""
+    """One plan; ms and pages (of 8 kB, found in memory or read) are 0 where it was only planned.
+
+    `whole` is all that EXPLAIN returned: the settings, times and triggers around the plan, too.
+    """
 
     root: Node
     ms: float = 0.0
     pages: int = 0
+    whole: Node = field(default_factory=dict)
 
     @property
     def accesses(self) -> tuple[Access, ...]:
@@ -55,7 +59,7 @@ def read_plan(explained: list[dict[str, Any]]) -> Plan:
     root = whole["Plan"]
     # A node's pages contain those of the nodes below it, and of its parallel workers.
     kinds = ("Shared Hit Blocks", "Shared Read Blocks", "Temp Read Blocks", "Temp Written Blocks")
-    return Plan(root, whole.get("Execution Time", 0.0), sum(root.get(kind, 0) for kind in kinds))
+    return Plan(root, whole.get("Execution Time", 0.0), sum(root.get(kind, 0) for kind in kinds), whole)
 
 
 def nodes(root: Node) -> Iterator[Node]:

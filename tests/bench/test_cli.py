@@ -76,6 +76,8 @@ def test_several_counts_after_one_n(arguments: str, counts: tuple[int, ...], nam
         "generate people --rows -1",
         "queries a --mix a=1",
         "queries --rate 0",
+        "queries --slo p99<5ms --rate 3",
+        "queries a --during true -n 5",
         "queries --driver duckdb",
         "queries --seconds 5",
         "tune --hypothetical",
@@ -93,14 +95,15 @@ def test_generate_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_queries_measures_all_layers(in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = tmp_path / "figures.json"
-    assert main(f"queries -n 2 20 --connections 2 --json {written}".split()) == 0
+    assert main(f"queries -n 2 20 --rounds 2 --connections 2 --json {written}".split()) == 0
     said = capsys.readouterr()
     assert "answers compared between layers: 88, all equal" in said.err
-    assert "older: in queries a second, the mart answers" in said.out
+    assert "The machine: the anchor query beside each row was answered" in said.out
     figures = json.loads(written.read_text())
-    assert [(row["query"], row["n"], row["done"]) for row in figures["rows"]] == [
-        (f"older_{layer}", n, n) for layer in ("staging", "core", "mart") for n in (2, 20)
+    assert [(row["query"], row["n"], [one["done"] for one in row["rounds"]]) for row in figures["rows"]] == [
+        (f"older_{layer}", n, [n, n]) for layer in ("staging", "core", "mart") for n in (2, 20)
     ]
+    assert all(one["anchor_qps"] > 0 for row in figures["rows"] for one in row["rounds"])
     assert figures["machine"]["cores"] == os.cpu_count()
     assert figures["server"]["version"].startswith("PostgreSQL")
     assert "shared_buffers" in figures["server"]["settings"]
@@ -111,31 +114,53 @@ def test_queries_measures_a_mix_on_a_schedule(
     in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "figures.json"
-    load = "--mix older_mart=9,older_core=1 --rate 50 --duration 2 --warm-up 0.2 --driver libpq --processes 1"
+    load = (
+        "--mix older_mart=9,older_core=1 --rate 50 --duration 2 --rounds 2 --warm-up 0.2 --driver libpq --processes 1"
+    )
     assert main(f"queries {load} --connections 2 --pgbench --json {written}".split()) == 0
     said = capsys.readouterr()
     assert "open loop of 50 queries a second, 2 connections, 1 process, libpq" in said.out
-    assert "latency counts from the scheduled time (p50 " in said.out
+    assert "latency counts from the scheduled time: p50 " in said.out
     assert "of pgbench's at the same --rate" in said.out
+    assert "total: the limit is " in said.out
     figures = json.loads(written.read_text())
     assert figures["load_model"] == {
         "kind": "open", "rate": 50, "warm_up_seconds": 0.2, "pipeline": None, "mix": {"older_core": 1, "older_mart": 9},
     }  # fmt: skip
     core, mart, total = figures["rows"]
     assert [row["query"] for row in (core, mart, total)] == ["older_core", "older_mart", "total"]
-    assert total["done"] + total["unsent"] == 100
-    assert total["done"] == core["done"] + mart["done"]
-    assert list(total["percentiles"]) == ["50", "75", "90", "95", "99", "99.9", "99.99"]
-    assert len(total["series"]) == 2
-    assert total["overhead_us"] > 0
-    assert [len(figures["pgbench"][0][client]) for client in ("harness", "pgbench")] == [3, 3]
+    for parts in zip(core["rounds"], mart["rounds"], total["rounds"], strict=True):
+        *parts, whole = parts
+        # A Poisson process of 100: its deviation is 10.
+        assert 60 < whole["done"] + whole["unsent"] < 140
+        assert whole["done"] == sum(part["done"] for part in parts)
+        assert list(whole["percentiles"])[:2] == ["50", "75"]
+        assert len(whole["series"]) == 2
+        assert whole["overhead_us"] > 0
+        assert whole["limit"]["samples"] > 0
+    assert [len(figures["pgbench"][0][client]) for client in ("harness", "pgbench")] == [2, 2]
+
+
+def test_queries_during_a_command(
+    in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.queries.during.LEAD_SECONDS", 0.5)
+    written = tmp_path / "figures.json"
+    assert main(["queries", "older_mart", "--rate", "100", "--during", "python --version", "--json", str(written)]) == 0
+    assert "older_mart: latency in ms: before (" in capsys.readouterr().out
+    figures = json.loads(written.read_text())
+    assert figures["during"]["command"] == "python --version"
+    assert len(figures["rows"][0]["rounds"][0]["timeline"]) >= figures["during"]["ended_s"]
 
 
 def test_queries_go_through_a_pipeline(in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = tmp_path / "figures.json"
-    assert main(f"queries older_mart --driver psycopg-pipeline --pipeline 10 -n 95 --json {written}".split()) == 0
+    assert (
+        main(f"queries older_mart --driver psycopg-pipeline --pipeline 10 -n 95 --rounds 1 --json {written}".split())
+        == 0
+    )
     assert "psycopg-pipeline of 10 queries a sync" in capsys.readouterr().out
-    assert json.loads(written.read_text())["rows"][0]["done"] == 95
+    assert json.loads(written.read_text())["rows"][0]["rounds"][0]["done"] == 95
 
 
 @pytest.mark.parametrize("mix", ["older_mart", "older_mart=0", "older_mart=1,older_mart=2", "=3", "older_mart=x"])

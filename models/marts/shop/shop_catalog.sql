@@ -11,6 +11,7 @@ items_in_stock as (
         item_id,
         item_sku,
         item_type,
+        mod_id,
         mod_sku,
         price,
         stock
