@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from bench.cores import usable_cores
+
 LIBRARIES = ("asyncpg", "psycopg", "uvloop", "duckdb", "dbt-core", "dbt-postgres")
 CGROUPS = Path("/sys/fs/cgroup")
 # By the controllers of /proc/self/cgroup: none for version 2, whose one folder has all of these files.
@@ -31,12 +33,12 @@ class Machine:
     memory_bytes: int
     system: str
     python: str
-    usable_cores: int | None = None
+    usable_cores: float | None = None
     limits: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
         memory = f"{self.memory_bytes / 1024**3:.0f} GiB"
-        usable = f" ({self.usable_cores} usable)" if self.usable_cores not in (None, self.cores) else ""
+        usable = f" ({self.usable_cores:g} usable)" if self.usable_cores not in (None, self.cores) else ""
         limits = "".join(f", {name} {value}" for name, value in (self.limits or {}).items())
         return f"{self.cpu}, {self.cores} cores{usable}, {memory}{limits}, {self.system}, Python {self.python}"
 
@@ -49,7 +51,7 @@ def read_machine() -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         system=platform.system(),
         python=platform.python_version(),
-        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        usable_cores=usable_cores(),
         limits=read_limits(),
     )
 
