@@ -145,7 +145,7 @@ def test_a_planted_slowdown_of_real_queries_is_found_in_every_try(run: QueryRun,
         return Mix.of(replace(MART, name=name, sql=text, parameters=()))
 
     mixes = [working("before", 20_000), working("equal", 20_000), working("slower", 23_000)]
-    options = replace(run, seconds=0.5, anchor_seconds=0.25)
+    options = replace(run, seconds=0.3, anchor_seconds=0.2)
     rounds = FEWEST_ROUNDS * 2
     rows = dict(zip(("before", "equal", "slower"), measure_mixes(mixes, [None], options, rounds * TRIES), strict=True))
 
