@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from bench.compare.command import load, records, transform
+from bench.compare.command import compare, figures, load, records, transform
+from bench.compare.figures import PUBLISHED
 from bench.demo import run_demo
 from bench.generate.command import generate
 from bench.many.benchmark import many
+from bench.page.markdown import DOCUMENT, write_tables
 from bench.queries.command import queries
 from bench.results import FOLDER, PAGE, rows_option
 from bench.tune.command import tune
@@ -41,13 +43,18 @@ def cli() -> None:
     "--to", "target", type=click.Path(path_type=Path, dir_okay=False), default=PAGE, show_default=True,
     help="Page to write.",
 )  # fmt: skip
-def report(folder: Path, target: Path) -> None:
+@click.option("--docs", is_flag=True, help="Write the tables of docs/benchmarks.md instead, from docs/results.")
+def report(folder: Path, target: Path, docs: bool) -> None:
     """Write one HTML page from the results that the other commands have kept.
 
     The newest result of each figure is drawn: to leave a trial run out, remove its file.
 
     Example: python -m bench report --from data/results --to report.html
     """
+    if docs:
+        write_tables(DOCUMENT, PUBLISHED)
+        click.echo(f"{DOCUMENT}: tables from {PUBLISHED}")
+        return
     from bench.page.document import write_page  # its drawing library takes a second to import
 
     click.echo(write_page(folder, target))
@@ -66,7 +73,7 @@ def demo(rows: int, yes: bool) -> None:
     run_demo(rows, yes=yes)
 
 
-for command in (generate, queries, tune, many, load, records, transform):
+for command in (generate, queries, tune, many, load, records, transform, compare, figures):
     cli.add_command(command)
 
 

@@ -1,18 +1,19 @@
 """Variants of one job, timed in alternating rounds, and their ratios to the first of them.
 
 A machine that others share drifts, so only runs of the same round are compared: a ratio is the median of the rounds'
-ratios, with the least and the largest.
+ratios, with the least and the largest. Each round begins with the next variant, so that none always follows the same.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.errors import RunFailed, ToolError
 
 Origin = Literal["ours", "reference", "peer"]
 Measure = Literal["time", "rate"]
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Run:
     peak_bytes: int | None = None
     wal_bytes: int | None = None
     reader_wait_seconds: float | None = None
+    dead_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +82,8 @@ class Timing:
     peak_bytes: int | None = None
     wal_bytes: float | None = None
     reader_wait_seconds: float | None = None
-    # A table after the last round.
     dead_rows: int | None = None
+    # A table after the last round.
     table_bytes: int | None = None
     index_bytes: int | None = None
 
@@ -123,12 +125,13 @@ def measure_comparison(
     name: str, title: str, unit: str, variants: Sequence[Variant], rounds: int, say: Callable[[str], None], *,
     ratio_of: Measure = "time", only: Sequence[str] = (), remarks: Sequence[str] = (),
 ) -> Comparison:  # fmt: skip
-    """Run a variant once a round (`only` some): A B A B. One whose run raises RunFailed is left out from then on."""
+    """Run a variant once a round (`only` some): A B, B A. One whose run raises RunFailed is left out from then on."""
     chosen = [variant for variant in variants if not only or variant.name in only]
     notes = {variant.name: variant.missing for variant in chosen if variant.missing}
     runs: dict[str, list[Run]] = {variant.name: [] for variant in chosen}
     for turn in range(rounds):
-        for variant in chosen:
+        first = turn % max(len(chosen), 1)
+        for variant in chosen[first:] + chosen[:first]:
             if variant.name in notes:
                 continue
             say(f"{name}: round {turn + 1} of {rounds}: {variant.title}")
@@ -165,13 +168,17 @@ def _timing(variant: Variant, runs: Sequence[Run], base: Sequence[Run], note: st
     ratio = None
     if unit:
         ratio = paired_ratio(own, unit) if ratio_of == "time" else paired_ratio(unit, own)
-    peaks = [run.peak_bytes for run in runs if run.peak_bytes is not None]
     written = [run.wal_bytes for run in runs if run.wal_bytes is not None]
-    waits = [run.reader_wait_seconds for run in runs if run.reader_wait_seconds is not None]
     return replace(
-        known, seconds=own, ratio=ratio, peak_bytes=max(peaks, default=None),
-        wal_bytes=statistics.median(written) if written else None, reader_wait_seconds=max(waits, default=None),
+        known, seconds=own, ratio=ratio, wal_bytes=statistics.median(written) if written else None,
+        peak_bytes=_largest(run.peak_bytes for run in runs),
+        reader_wait_seconds=_largest(run.reader_wait_seconds for run in runs),
+        dead_rows=_largest(run.dead_rows for run in runs),
     )  # fmt: skip
+
+
+def _largest(values: Iterable[N | None]) -> N | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _ratios_in_words(timings: Sequence[Timing], base: str, ratio_of: Measure) -> list[str]:

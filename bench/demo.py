@@ -17,7 +17,7 @@ from bench.environment import dbt_program, read_circumstances
 from bench.errors import StepFailed
 from bench.generate.people import generate_people
 from bench.queries.answers import checked_benchmarks
-from bench.queries.benchmarks import Benchmark
+from bench.queries.benchmarks import Benchmark, read_circumstances_of
 from bench.queries.measure import check_errors, measure
 from bench.queries.report import figures, rows_table
 from bench.queries.run import Run
@@ -125,7 +125,7 @@ def _measure(address: Address) -> Benchmark:
     for sentence in measured.sentences:
         if sentence.section == "layers":
             click.echo(sentence.text)
-    keep("queries", measured, read_circumstances(address))
+    keep("queries", measured, read_circumstances_of(benchmarks, address))
     check_errors(rows)
     return benchmarks[-1]
 
@@ -136,7 +136,7 @@ def _sweep(benchmark: Benchmark, address: Address) -> None:
         run = Run(address=address, driver="asyncpg", connections=connections, seconds=SWEEP_SECONDS, seed=SEED)
         rows = measure(benchmark, [None], run)
         click.echo(f"{connections:>3} connections: {rows[0].qps:>8,.0f} queries/s")
-        keep("queries", figures(rows, run), read_circumstances(address))
+        keep("queries", figures(rows, run), read_circumstances_of([benchmark], address))
         check_errors(rows)
 
 

@@ -35,6 +35,10 @@ class RunFailed(BenchError):  # noqa: N818 - named for what happened
     """A run of one variant failed; the other variants are measured."""
 
 
+class SlowerThanAllowed(BenchError):  # noqa: N818 - named for what happened
+    """A result is slower than another by more than was allowed."""
+
+
 class ResultUnreadable(BenchError):  # noqa: N818 - named for what happened
     """A file among the results holds no figures of a measurement."""
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FOLDER = Path("data/results")
 PAGE = Path("report.html")
 PROGRAM = "python -m bench"
-# Results of another form are left out of the page.
-FORMAT = 2
+# Results of another form are left out.
+FORMAT = 3
 T = TypeVar("T")
 
 
@@ -69,23 +69,31 @@ def write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def read_results(folder: Path) -> tuple[list[Result], int]:
-    """Read a folder's results, oldest first, and count those of another form; ResultUnreadable names a stray file."""
-    results, others = [], 0
+def read_results(folder: Path) -> tuple[list[Result], list[str]]:
+    """Read a folder's results, oldest first; what cannot be read is left out, with a note why."""
+    results, notes = [], []
     for path in sorted(folder.glob("*.json")):
         try:
-            content = json.loads(path.read_text())
-        except ValueError as error:
-            raise ResultUnreadable(f"{path} is not JSON ({error}): measure again, or remove it.") from error
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if not isinstance(kind, str):
-            raise ResultUnreadable(f"{path} is no result of `{PROGRAM}` (it has no kind): move it elsewhere.")
-        if content.get("format") != FORMAT:
-            others += 1
-            continue
-        circumstances = _read(Circumstances, content, path)
-        results.append(Result(kind, path, str(content.get("command", "")), circumstances, content))
-    return sorted(results, key=lambda result: result.circumstances.date), others
+            results.append(read_result(path))
+        except ResultUnreadable as error:
+            notes.append(str(error))
+    return sorted(results, key=lambda result: result.circumstances.date), notes
+
+
+def read_result(path: Path) -> Result:
+    """Read one result; ResultUnreadable names the file and what is wrong with it."""
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise ResultUnreadable(f"{path}: {error.strerror}. Name a file that --json wrote.") from error
+    except ValueError as error:
+        raise ResultUnreadable(f"{path} is not JSON ({error}): measure again, or remove it.") from error
+    kind = content.get("kind") if isinstance(content, dict) else None
+    if not isinstance(kind, str):
+        raise ResultUnreadable(f"{path} is no result of `{PROGRAM}` (it has no kind): move it elsewhere.")
+    if content.get("format") != FORMAT:
+        raise ResultUnreadable(f"{path} is a result of another version: measure again, or remove it.")
+    return Result(kind, path, str(content.get("command", "")), _read(Circumstances, content, path), content)
 
 
 def of_kind(results: Sequence[Result], kind: str) -> list[Result]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from contextlib import ExitStack
 
 import psycopg
 
@@ -94,16 +94,23 @@ class Copier:
 
     def _send(self, blocks: Iterable[Block]) -> None:
         """Run one COPY, which is one transaction, and check that it landed as many rows as records were sent."""
-        following = iter(blocks)
-        first = next(following)
-        records, is_accepted = 0, False
-        with self._connection.cursor() as cursor:
+        timed, following = self._progress.timed, iter(blocks)
+        block: Block | None = next(following)
+        assert block is not None  # noqa: S101 - a COPY has a block
+        first, records, is_accepted = block, 0, False
+        with self._connection.cursor() as cursor, ExitStack() as waiting:
             try:
+                waiting.enter_context(timed("wait"))
                 with cursor.copy(first.file.statement) as copy:
+                    waiting.close()
                     is_accepted = True
-                    for block in chain([first], following):
-                        copy.write(block.data)
+                    while block is not None:
+                        with timed("copy"):
+                            copy.write(block.data)
                         records += block.records
+                        with timed("read"):
+                            block = next(following, None)
+                    waiting.enter_context(timed("wait"))
             except psycopg.Error as error:
                 # Before any record was sent, no record can be to blame.
                 if not is_accepted and is_data_error(error):

@@ -1,8 +1,10 @@
 """What a run of the loader is told, and what it says that it did."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loaders.errors import LoaderError
+from loaders.progress import Phase
 from loaders.retry import RETRY_SECONDS
 
 
@@ -25,7 +27,8 @@ class LoadOptions:
 class LoadResult:
     """A load that has landed: files, stored bytes, records, seconds from claim to last commit.
 
-    Of the records that landed, `rewritten` had quotes that COPY would have misread.
+    Of the records that landed, `rewritten` had quotes that COPY would have misread. `phases` are the workers' seconds,
+    added up: `read` (files read and cut), `copy` (records sent), `wait` (for the server to begin and to commit).
     """
 
     source: str
@@ -36,6 +39,7 @@ class LoadResult:
     rewritten: int
     bytes: int
     seconds: float
+    phases: Mapping[Phase, float]
 
     @property
     def records_per_second(self) -> float:

@@ -6,11 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from loaders.copy_format import CopyFormat, FileKind
 from loaders.errors import SourceError
-from loaders.project_files import check_places, folders_set_aside
+from loaders.project_files import check_places, folders_set_aside, read_document
 from loaders.raw_table import RawTable
 
 DECLARATIONS = "models/staging/*/_*__sources.yml"
@@ -93,11 +91,7 @@ def read_sources(project: Path) -> list[SourceTable]:
     for path in paths:
         if path.parent.name in aside:
             continue
-        try:
-            document = yaml.safe_load(path.read_text())
-        except yaml.YAMLError as error:
-            raise SourceError(f"{path}: not YAML ({' '.join(str(error).split())}). Correct it.") from error
-        found.extend(_declared(document or {}, path, problems))
+        found.extend(_declared(read_document(path), path, problems))
     if problems:
         raise SourceError("\n".join(problems))
     if not found:

@@ -244,6 +244,7 @@ class TableRun:
         ).run()
 
     def _undo(self, load_ids: list[int], reason: str, *, full_refresh: bool) -> None:
+        self._progress.end()
         # A server that is gone cannot be asked to clean up: the next run does.
         with suppress(psycopg.Error):
             self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh)
@@ -277,4 +278,5 @@ class TableRun:
             rewritten=sum(file.rewritten for file in landed),
             bytes=sum(file.file.bytes for file in landed),
             seconds=time.perf_counter() - started,
+            phases=self._progress.end(),
         )

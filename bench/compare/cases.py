@@ -1,29 +1,24 @@
-"""The cases of `python -m bench load`: bronze files, a project that declares them, commands that load them."""
+"""The cases of `python -m bench load`: what is loaded, and the commands that load it."""
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import click
-import duckdb
 
+from bench.compare.bronze import SMALL_FILES, UNCHANGED_FILES, Bronze
 from bench.compare.loading import Case, Command, measure_case
 from bench.compare.peers import SCHEMA, peer_commands
 from bench.comparison import Comparison
 from bench.environment import server_program, temporary_database
 from bench.errors import ToolError
-from bench.generate.people import FILE_NAME, generate_people
 from loaders.connection import Address, connect
 
 REPOSITORY = Path(__file__).parents[2]
-SEED = 1
-SMALL_FILES = 1000
-# Of one row each: a rerun reads none of them.
-UNCHANGED_FILES = (1000, 10_000)
+# Both at once; the exit code is of the one that failed.
+TWO_PSQL = '"$0" -qXc "$1" & "$0" -qXc "$2" && wait $!'
 # What COPY takes NDJSON by: two bytes that JSON text cannot contain.
 JSONL_OPTIONS = r"format csv, delimiter E'\x02', quote E'\x01'"
 FRESH = f"""
@@ -32,83 +27,6 @@ drop table if exists plain;
 create schema {SCHEMA};
 create table plain ({{columns}});
 """
-# About 290 bytes a document, one array and one object in it.
-DOCUMENTS = """
-copy (
-    select
-        id as "idMember", id % 50 as "idBranch", name as "registerName", age, "isMarried",
-        {'city': city, 'state': state, 'country': country} as address,
-        [{'idPhone': id * 2, 'contactType': 'Email', 'description': concat('member', id, '@example.com')}] as contacts,
-        '2026-01-11T03:00:00' as "registerDate", 'active' as status
-    from read_csv($persons, header = true)
-) to '{target}' (format json, compression gzip)
-"""
-
-
-class Bronze:
-    """A project folder whose bronze files have a number of persons in all; each kind of file is made where wanted."""
-
-    def __init__(self, folder: Path, rows: int) -> None:
-        self.folder = folder
-        self.rows = rows
-        # The server's account reads the file of COPY FROM, and the folder came with mode 700.
-        folder.chmod(0o755)
-        tables = {
-            "persons": {"path": "persons/*.csv"},
-            "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
-            "small_files": {"path": "small_files/*.csv"},
-            **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
-        }
-        declared = [{"name": name, "config": {"meta": {"bronze": bronze}}} for name, bronze in tables.items()]
-        # JSON is YAML.
-        sources = json.dumps({"sources": [{"name": "bench", "schema": "staging", "tables": declared}]})
-        path = folder / "models" / "staging" / "bench" / "_bench__sources.yml"
-        path.parent.mkdir(parents=True)
-        path.write_text(sources)
-
-    @property
-    def root(self) -> Path:
-        """The bronze root."""
-        return self.folder / "bronze"
-
-    def persons(self) -> Path:
-        """Return the one big CSV file."""
-        path = self.root / "persons" / FILE_NAME
-        return path if path.exists() else generate_people(path.parent, rows=self.rows, seed=SEED).path
-
-    def documents(self) -> Path:
-        """Return the one big file of gzipped NDJSON, a document a person."""
-        path = self.root / "documents" / "documents.jsonl.gz"
-        if not path.exists():
-            path.parent.mkdir(parents=True)
-            target = str(path).replace("'", "''")
-            with duckdb.connect() as database:
-                database.execute(DOCUMENTS.replace("{target}", target), {"persons": str(self.persons())})
-        return path
-
-    def small_files(self) -> int:
-        """Write the persons once more as small files of equal size; return how many persons they hold."""
-        folder = self.root / "small_files"
-        folder.mkdir(parents=True)
-        files = min(SMALL_FILES, self.rows)
-        rows = self.rows // files
-        with self.persons().open("rb") as persons:
-            header = persons.readline()
-            for number in range(files):
-                (folder / f"{number:05}.csv").write_bytes(header + b"".join(islice(persons, rows)))
-        return files * rows
-
-    def unchanged_files(self, count: int) -> None:
-        """Write so many files of one row."""
-        folder = self.root / f"unchanged_{count}"
-        folder.mkdir(parents=True)
-        for number in range(count):
-            (folder / f"{number:05}.csv").write_text(f"id\n{number}\n")
-
-    def columns(self) -> list[str]:
-        """Return the names in the persons' header."""
-        with self.persons().open() as persons:
-            return persons.readline().strip().split(",")
 
 
 def measure_loading(
@@ -135,8 +53,15 @@ def csv_case(bronze: Bronze, address: Address) -> Case:
     options = "with (format csv, header)"
     server = _psql("server", "COPY FROM file", f"copy plain from '{file}' {options}", rows, address)
     server = replace(server, missing=_unreadable(address))
+    psql = _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address)
+    halves = [rf"\copy plain from '{half}' {options}" for half in bronze.halves()]
+    two = replace(
+        psql, name="two-psql", title="two psql \\copy at once, the file split before",
+        command=("/bin/sh", "-c", TWO_PSQL, psql.command[0], *halves),
+    )  # fmt: skip
     commands = (
-        _psql("psql", "psql \\copy", rf"\copy plain from '{file}' {options}", rows, address),
+        psql,
+        two,
         server,
         *(_loader(bronze, "persons", rows, workers) for workers in (2, 1, 4)),
         *peer_commands(file, columns, rows, address),

@@ -1,15 +1,18 @@
-"""The commands `load`, `records` and `transform`."""
+"""The commands `load`, `records`, `transform`, `compare` and `figures`."""
 
 from pathlib import Path
 
 import click
 
 from bench.compare.cases import CASES, measure_loading
-from bench.compare.records import measure_records, persons
+from bench.compare.figures import PUBLISHED, publish
+from bench.compare.records import measure_records
+from bench.compare.two_results import Change, compare_results, read_limit
 from bench.comparison import Comparisons, check_failures
 from bench.environment import read_circumstances
-from bench.results import json_option, keep, rounds_option, rows_option, say, seed_option
-from bench.tables import print_comparisons
+from bench.errors import SlowerThanAllowed, ToolError
+from bench.results import json_option, keep, read_result, rounds_option, rows_option, say, seed_option
+from bench.tables import console, number, print_comparisons, table
 from loaders.connection import Address
 
 
@@ -37,12 +40,12 @@ def load(cases: tuple[str, ...], rows: int, rounds: int, only: tuple[str, ...], 
 @seed_option
 @json_option
 def records(rows: int, rounds: int, seed: int, json_path: Path | None) -> None:
-    """Compare methods of insert_records: COPY and executemany, with a pool and without, 1 to 4 tasks.
+    """Compare methods of inserting records: insert_records by COPY, executemany, INSERT; all new, or half of them.
 
     Example: python -m bench records --rows 100000 --rounds 3
     """
     address = Address.from_environment()
-    comparisons = measure_records(address, persons(rows, seed), rounds, say)
+    comparisons = measure_records(address, rows=rows, seed=seed, rounds=rounds, say=say)
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons), seed=seed)
     keep("records", figures, read_circumstances(address), json_path)
@@ -55,18 +58,89 @@ def records(rows: int, rounds: int, seed: int, json_path: Path | None) -> None:
     help="Number of increments, each of a tenth of the rows.",
 )  # fmt: skip
 @click.option(
+    "--changed", type=click.IntRange(0, 100), multiple=True, default=(0, 5, 50, 100), show_default=True,
+    metavar="PERCENT", help="How many of an increment's rows change; may be repeated.",
+)  # fmt: skip
+@click.option(
     "--rounds", type=click.IntRange(min=0), default=3, show_default=True, help="Full refreshes of each variant."
 )
 @json_option
-def transform(rows: int, increments: int, rounds: int, json_path: Path | None) -> None:
+def transform(rows: int, increments: int, changed: tuple[int, ...], rounds: int, json_path: Path | None) -> None:
     """Compare full refreshes and increments with stock dbt's, on the same rows.
 
-    Example: python -m bench transform --rows 2000000 --increments 10
+    Example: python -m bench transform --rows 2000000 --increments 10 --changed 5
     """
     from bench.compare.transform import measure_transform  # dbt takes a second to import
 
     address = Address.from_environment()
-    comparisons = measure_transform(address, rows=rows, increments=increments, rounds=rounds, say=say)
+    comparisons = measure_transform(address, rows=rows, increments=increments, changed=changed, rounds=rounds, say=say)
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons))
     keep("transform", figures, read_circumstances(address), json_path)
+
+
+@click.command()
+@click.argument("before", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("after", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--fail", "limits", multiple=True, metavar="FIGURE:PERCENT%",
+    help="Exit with 1 if this figure (qps, p50, p95, p99, time) is slower by more; may be repeated.",
+)  # fmt: skip
+def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
+    """Compare two results of one command: how much slower AFTER is than BEFORE, and how sure that is.
+
+    Each round counts in units of what was measured beside it (the anchor query; psql), since the machine's own speed
+    moves. With 10 rounds or more in both, each ratio has an interval that holds the true one in 999 of 1,000 cases, and
+    `finds` is the least slowdown that it tells from none.
+
+    Example: python -m bench compare old.json new.json --fail p99:10%
+    """
+    allowed = [read_limit(text) for text in limits]
+    found = compare_results(read_result(before), read_result(after))
+    for difference in found.differences:
+        click.echo(f"unequal: {difference}")
+    for row in found.unmatched:
+        click.echo(f"in one of the two only: {row}")
+    headings = ["before", "after", "rounds", "ratio of time", "finds"]
+    console().print(table("after to before", ["row", "figure"], headings, map(_cells, found.changes), ["verdict"]))
+    slower = []
+    for figure, share in allowed:
+        of_figure = [one for one in found.changes if one.figure == figure]
+        if not of_figure:
+            raise ToolError(f"No row has {figure} in both results: leave --fail {figure} out, or measure it.")
+        slower += [f"{one.row}: {figure} {one.interval}" for one in of_figure if one.is_slower_by(share)]
+        unsure = [one for one in of_figure if one.interval is None or one.interval.detectable > share]
+        if unsure:
+            click.echo(f"{figure}: {len(unsure)} of {len(of_figure)} rows cannot show {share:.0%}: run more --rounds")
+    if slower:
+        raise SlowerThanAllowed(f"slower than allowed: {'; '.join(slower)}. Find the change, or raise --fail.")
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[STEP ...]")
+@click.option("--quick", is_flag=True, help="Small data and few rounds: shows that every step works, in minutes.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=PUBLISHED, show_default=True,
+    help="Folder of the results.",
+)  # fmt: skip
+def figures(names: tuple[str, ...], quick: bool, folder: Path) -> None:
+    """Measure every figure of README and docs/benchmarks.md, or the named steps, on a server of its own.
+
+    It takes some 40 minutes, and nothing else should run meanwhile. `report --docs` writes the tables then.
+
+    Example: python -m bench figures load-csv queries
+    """
+    publish(list(names), quick=quick, say=say, folder=folder)
+
+
+def _cells(change: Change) -> list[str]:
+    interval = change.interval
+    return [
+        change.row,
+        change.figure,
+        *map(number, change.medians),
+        " / ".join(map(str, change.rounds)),
+        f"{change.ratio:.2f}" if interval is None else str(interval),
+        "-" if interval is None else f"{interval.detectable:.0%}",
+        change.verdict,
+    ]

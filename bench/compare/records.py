@@ -1,129 +1,143 @@
-"""Time insert_records: COPY and executemany, a pool and a connection string, one task to four."""
+"""Time methods of inserting records: insert_records in one call and in many, beside what programs do by hand."""
 
+import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import psutil
 from psycopg_pool import AsyncConnectionPool
 
-from bench.comparison import Comparison, Origin, Run, Variant, measure_comparison
-from bench.errors import QueryFailed
+from bench.compare.record_methods import (
+    SCHEMA,
+    TABLE,
+    Method,
+    Person,
+    by_hand,
+    one_call,
+    send_chunks,
+    send_records,
+    small_calls,
+)
+from bench.comparison import Comparison, Run, Variant, measure_comparison
 from bench.generate.people import FIRST_NAMES, LAST_NAMES, OLDEST, YOUNGEST, places
 from bench.queries.run import run_async
-from loaders import insert_records
 from loaders.connection import Address, connect
 
-SCHEMA = "bench_records"
-TABLE = f"{SCHEMA}.persons"
-TASKS = (1, 2, 3, 4)
-CALL_RECORDS = 1000
-CALLS = 20
+# Methods that take a millisecond a record are measured on fewer.
+FEWER = 20_000
+PREPARE = f"truncate {TABLE}"
+HALF = f"insert into {TABLE} select n, 'old', 1, false, 'old', 'old', 'old' from generate_series(1, %s, 2) as n"
+STATUS = Path("/proc/self/status")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A record as a program has it."""
-
-    id: int
-    name: str
-    age: int
-    is_married: bool
-    city: str
-    state: str
-    country: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """A method of inserting records, `call_records` in each call."""
-
-    use_copy: bool
-    is_pooled: bool
-    tasks: int
-    call_records: int
-
-    @property
-    def title(self) -> str:
-        """The method in words."""
-        method, pool = "COPY" if self.use_copy else "executemany", "pool" if self.is_pooled else "no pool"
-        return f"{method}, {pool}, {self.tasks} task{'s' if self.tasks > 1 else ''}"
-
-
-def persons(count: int, seed: int) -> list[Person]:
+def draw_persons(count: int, seed: int) -> Iterator[Person]:
     """Draw persons; the same for the same count and seed."""
     draw = random.Random(seed)  # noqa: S311 - not a secret
     first, last, everywhere = FIRST_NAMES.split(), LAST_NAMES.split(), places()
-    return [
-        Person(
+    for number in range(1, count + 1):
+        yield Person(
             number,
             f"{draw.choice(first)} {draw.choice(last)}",
             draw.randint(YOUNGEST, OLDEST),
             draw.random() < 0.5,
             *draw.choice(everywhere),
         )
-        for number in range(1, count + 1)
-    ]
 
 
 def measure_records(
-    address: Address, records: Sequence[Person], rounds: int, say: Callable[[str], None]
+    address: Address, *, rows: int, seed: int, rounds: int, say: Callable[[str], None]
 ) -> list[Comparison]:
-    """Compare methods for all records in one call, and for many small calls, each into an empty table."""
-    count, small = len(records), records[: CALL_RECORDS * CALLS]
-    methods = [
-        Method(use_copy=use_copy, is_pooled=is_pooled, tasks=tasks, call_records=count)
-        for use_copy, is_pooled in ((True, True), (True, False), (False, True))
-        for tasks in TASKS
-    ]
-    small_calls = [
-        Method(use_copy=use_copy, is_pooled=is_pooled, tasks=1, call_records=CALL_RECORDS)
-        for use_copy in (True, False)
-        for is_pooled in (True, False)
-    ]
+    """Compare methods, each into a table that is empty, or has every other record already where they upsert."""
+    records = list(draw_persons(rows, seed))
+    fewer = records[:FEWER]
+    small = "insert_records, {} records, 1,000 a call"
+    jobs = (
+        (
+            "one call",
+            f"insert_records, {rows:,} records in one call, into a table with a primary key",
+            records,
+            one_call(),
+            False,
+        ),
+        ("small calls", small.format(f"{len(fewer):,}"), fewer, small_calls(), False),
+        ("by hand", f"{len(fewer):,} records into a table with a primary key", fewer, by_hand(upsert=False), False),
+        ("upsert", f"{len(fewer):,} records, half of whose keys are there", fewer, by_hand(upsert=True), True),
+    )
     with _table(address):
-        return [
+        found = [
             measure_comparison(
-                "one call", f"insert_records, {count:,} records in one call, into a table with a primary key",
-                "records", [_variant(one, address, records) for one in methods], rounds, say, ratio_of="rate",
-            ),
-            measure_comparison(
-                "small calls", f"insert_records, {len(small):,} records, {CALL_RECORDS:,} a call",
-                "records", [_variant(one, address, small) for one in small_calls], rounds, say, ratio_of="rate",
-            ),
+                name, title, "records", [_variant(one, address, some, half) for one in methods], rounds, say,
+                ratio_of="rate",
+            )
+            for name, title, some, methods, half in jobs
         ]  # fmt: skip
+        title = f"{rows:,} records from an iterator, in a process of their own"
+        in_child = [_in_child(name, address, rows, seed) for name in CHILDREN]
+        return [*found, measure_comparison("memory", title, "records", in_child, rounds, say, ratio_of="rate")]
 
 
-def _variant(method: Method, address: Address, records: Sequence[Person]) -> Variant:
-    measure = partial(_measure, method, address, records)
-    origin: Origin = "ours" if method.use_copy else "reference"
-    return Variant(name=method.title, title=method.title, count=len(records), measure=measure, origin=origin)
+def _variant(method: Method, address: Address, records: Sequence[Person], half: bool) -> Variant:
+    def measure(_: int) -> Run:
+        _prepare(address, len(records) if half else 0)
+        return Run(seconds=run_async(_seconds(method, address, records)))
+
+    return Variant(name=method.title, title=method.title, count=len(records), measure=measure, origin=method.origin)
 
 
-def _measure(method: Method, address: Address, records: Sequence[Person], _: int) -> Run:
+def _prepare(address: Address, half_of: int) -> None:
     with connect(address) as connection:
-        connection.execute(f"truncate {TABLE}".encode())
-    return Run(seconds=run_async(_seconds(method, address, records)))
+        connection.execute(PREPARE.encode())
+        if half_of:
+            connection.execute(HALF.encode(), [half_of])
+            connection.execute(f"analyze {TABLE}".encode())
 
 
-async def _seconds(method: Method, address: Address, records: Sequence[Person]) -> float:
+async def _seconds(method: Method, address: Address, records: Iterable[Person]) -> float:
     """Return the seconds of one run; a pool is open, with its connections made, before the clock starts."""
-    size = method.call_records
-    calls = [records[first : first + size] for first in range(0, len(records), size)]
     async with AsyncExitStack() as stack:
         where: str | AsyncConnectionPool = address.conninfo
-        if method.is_pooled:
-            where = AsyncConnectionPool(address.conninfo, min_size=method.tasks, max_size=method.tasks, open=False)
+        if method.pool:
+            where = AsyncConnectionPool(address.conninfo, min_size=method.pool, max_size=method.pool, open=False)
             await stack.enter_async_context(where)
             await where.wait()
         began = time.perf_counter()
-        for call in calls:
-            result = await insert_records(where, TABLE, call, max_tasks=method.tasks, use_copy=method.use_copy)
-            if result.inserted != len(call):
-                raise QueryFailed(f"{method.title}: {result.failed_chunks[0]}. Check the server, then measure again.")
+        await method.send(where, records)
         return time.perf_counter() - began
+
+
+# What a process of its own does with the records.
+CHILDREN = {
+    "COPY, from an iterator": Method(title="", send=partial(send_records, max_tasks=1)),
+    "executemany, chunks of 1,000, a connection each": Method(title="", send=send_chunks, origin="reference"),
+}
+
+
+def _in_child(name: str, address: Address, rows: int, seed: int) -> Variant:
+    def measure(_: int) -> Run:
+        _prepare(address, 0)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            seconds, peak_bytes = pool.apply(run_in_child, (name, address, rows, seed))
+        return Run(seconds=seconds, peak_bytes=peak_bytes)
+
+    return Variant(name=name, title=name, count=rows, measure=measure, origin=CHILDREN[name].origin)
+
+
+def run_in_child(name: str, address: Address, rows: int, seed: int) -> tuple[float, int]:
+    """Return the seconds of a method and the peak of this process, in bytes."""
+    seconds = run_async(_seconds(CHILDREN[name], address, draw_persons(rows, seed)))
+    return seconds, _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    """Return this program's peak: the kernel's figure for the process has what its parent held at the fork."""
+    if not STATUS.exists():
+        return int(psutil.Process().memory_info().rss)
+    [line] = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 @contextmanager

@@ -7,7 +7,7 @@ this repository's macros, one without. Seconds are dbt's for the model alone, wi
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,49 +17,25 @@ import psycopg
 from psycopg import sql
 
 from bench.compare.scratch_project import Project
+from bench.compare.transform_models import our_models, stock_models
 from bench.comparison import Comparison, Origin, Run, Timing, Variant, measure_comparison
 from bench.environment import temporary_database
 from loaders.connection import Address, connect
 from loaders.errors import ServerError
 
-COLUMNS = {
-    "member_id": "bigint",
-    "branch_id": "integer",
-    "full_name": "text",
-    "email": "text",
-    "status": "text",
-    "city": "text",
-    "balance": "numeric(15,2)",
-    "registered_at": "timestamptz",
-    "_inserted_at": "timestamptz",
-    "_updated_at": "timestamptz",
-}
-MODEL = """
-{{{{ config(
-    materialized='incremental', incremental_strategy='{strategy}', unique_key='member_id', on_schema_change='fail',
-    contract={{'enforced': {contract}}}, meta={meta},
-    indexes=[
-        {{'columns': ['member_id'], 'unique': true}}, {{'columns': ['branch_id']}}, {{'columns': ['registered_at']}},
-    ],
-) }}}}
-select
-    member_id, branch_id, full_name, email, status, city, balance, registered_at,
-    current_timestamp as _inserted_at, current_timestamp as _updated_at
-from public.landed
-where delivery = {{{{ '(select delivery from public.present)' if is_incremental() else 0 }}}}
-"""
-# Deliveries 1 and up repeat a tenth of the members of delivery 0; one in twenty has another balance.
+# Deliveries 1 and up repeat a tenth of the members of delivery 0; the model changes the balance of some of them.
 LANDED = """
     create unlogged table public.landed as
     select
         delivery,
+        number,
         member_id,
         mod(member_id, 50)::integer as branch_id,
         'Member ' || md5(member_id::text) as full_name,
         md5(member_id::text) || '@example.com' as email,
         case when mod(member_id, 3) = 0 then 'active' else 'gone' end as status,
         'City ' || mod(member_id, 1000) as city,
-        (mod(member_id, 10000) + case when mod(number, 20) = 0 then delivery else 0 end)::numeric(15, 2) as balance,
+        mod(member_id, 10000)::numeric(15, 2) as balance,
         timestamptz '2020-01-01' + member_id * interval '1 minute' as registered_at
     from (
         select 0 as delivery, number, number as member_id from generate_series(1, {rows}::bigint) as number
@@ -95,7 +71,7 @@ class TransformBenchmark:
         """Make the rows of the first delivery and of the increments."""
         self.connection.execute(sql.SQL(LANDED).format(rows=self.rows, increments=increments))
         self.connection.execute(
-            "create index on public.landed (delivery); create table public.present (delivery integer)"
+            "create index on public.landed (delivery); create table public.present (delivery integer, changed integer)"
         )
         self.connection.execute("vacuum analyze public.landed")
 
@@ -115,8 +91,8 @@ class TransformBenchmark:
             ),
         ]
 
-    def increments(self, stock: Project, ours: Project, rounds: int) -> Comparison:
-        """Build every table, then bring each a delivery a round."""
+    def increments(self, stock: Project, ours: Project, rounds: int, changed: int) -> Comparison:
+        """Build every table, then bring each a delivery a round, of which so many percent change."""
         builds = [
             Build("stock delete+insert", stock, "delete_insert", "reference"),
             Build("stock merge", stock, "merged", "reference"),
@@ -124,22 +100,21 @@ class TransformBenchmark:
             Build("upsert, nothing new", ours, "upserted", has_delivery=False),
         ]
         count = self.rows // 10
-        title = f"increments of {count:,} rows, one in twenty changed, onto {self.rows:,} with 3 indexes"
-        return self._compare("increments", title, builds, rounds, count)
+        title = f"increments of {count:,} rows, {changed} % changed, onto {self.rows:,} with 3 indexes"
+        return self._compare(f"increments, {changed} % changed", title, builds, rounds, count, changed=changed)
 
     def _compare(
-        self, name: str, title: str, builds: list[Build], rounds: int, count: int, *arguments: str
+        self, name: str, title: str, builds: list[Build], rounds: int, count: int, *arguments: str, changed: int = 0
     ) -> Comparison:
+        self._present(0, changed)
         for build in dict.fromkeys(replace(build, title="", has_delivery=True) for build in builds):
-            build.project.run(build.model)
-            table = sql.Identifier("core", build.model)
-            # As autovacuum does within the minute; a later one would hide what a variant leaves behind.
-            self.connection.execute(sql.SQL("vacuum analyze {}").format(table))
-            self.connection.execute(sql.SQL("alter table {} set (autovacuum_enabled = off)").format(table))
+            build.project.run(build.model, "--full-refresh")
+            # As autovacuum, which stays on, does within the minute.
+            self.connection.execute(sql.SQL("vacuum analyze {}").format(sql.Identifier("core", build.model)))
         variants = [
             Variant(
                 name=build.title, title=build.title, count=count if build.has_delivery else 0, origin=build.origin,
-                measure=partial(self._measure, build, arguments),
+                measure=partial(self._measure, build, arguments, changed),
             )
             for build in builds
         ]  # fmt: skip
@@ -147,23 +122,25 @@ class TransformBenchmark:
         timings = (self._with_table(one, build) for one, build in zip(found.timings, builds, strict=True))
         return replace(found, timings=tuple(timings))
 
-    def _measure(self, build: Build, arguments: tuple[str, ...], turn: int) -> Run:
+    def _present(self, delivery: int, changed: int) -> None:
         self.connection.execute("truncate public.present")
-        delivery = turn + 1 if build.has_delivery else NO_DELIVERY
-        self.connection.execute("insert into public.present values (%s)", [delivery])
+        self.connection.execute("insert into public.present values (%s, %s)", [delivery, changed])
+
+    def _measure(self, build: Build, arguments: tuple[str, ...], changed: int, turn: int) -> Run:
+        self._present(turn + 1 if build.has_delivery else NO_DELIVERY, changed)
         self.connection.execute("checkpoint")
         position = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
         before = self._number(position)
         with reading(self.address, build.model) as waits:
             seconds = build.project.run(build.model, *arguments)
         written = self._number(position) - before
-        return Run(seconds=seconds, wal_bytes=written, reader_wait_seconds=max(waits, default=0.0))
+        dead = self._number("select pg_stat_get_dead_tuples(%s::regclass)", f"core.{build.model}")
+        return Run(seconds=seconds, wal_bytes=written, reader_wait_seconds=max(waits, default=0.0), dead_rows=dead)
 
     def _with_table(self, timing: Timing, build: Build) -> Timing:
         table = f"core.{build.model}"
         return replace(
             timing,
-            dead_rows=self._number("select pg_stat_get_dead_tuples(%s::regclass)", table),
             table_bytes=self._number("select pg_table_size(%s::regclass)", table),
             index_bytes=self._number("select pg_indexes_size(%s::regclass)", table),
         )
@@ -174,9 +151,12 @@ class TransformBenchmark:
 
 
 def measure_transform(
-    address: Address, *, rows: int, increments: int, rounds: int, say: Callable[[str], None]
+    address: Address, *, rows: int, increments: int, changed: Sequence[int], rounds: int, say: Callable[[str], None]
 ) -> list[Comparison]:
-    """Measure in a database of its own, dropped at the end; 0 rounds or increments leave those out."""
+    """Measure in a database of its own, dropped at the end; 0 rounds or increments leave those out.
+
+    `changed` are the percentages of an increment's rows that change, a comparison each.
+    """
     with (
         temporary_database(address, "ingot_transform") as own,
         tempfile.TemporaryDirectory(prefix="ingot-") as folder,
@@ -187,7 +167,7 @@ def measure_transform(
         stock = Project(Path(folder, "stock"), own, stock_models(), stock=True)
         ours = Project(Path(folder, "ours"), own, our_models(), stock=False)
         comparisons = benchmark.full_refreshes(stock, ours, rounds) if rounds else []
-        return [*comparisons, *([benchmark.increments(stock, ours, increments)] if increments else [])]
+        return comparisons + [benchmark.increments(stock, ours, increments, one) for one in changed if increments]
 
 
 @contextmanager
@@ -214,37 +194,3 @@ def reading(address: Address, model: str) -> Iterator[list[float]]:
     finally:
         stop.set()
         thread.join()
-
-
-def stock_models() -> dict[str, str]:
-    """Return the files of the project without this repository's macros."""
-    return _with_contract(
-        {
-            "full.sql": _model(contract=False),
-            "full_contract.sql": _model(contract=True),
-            "delete_insert.sql": _model(contract=True),
-            "merged.sql": _model(contract=True, strategy="merge"),
-        }
-    )
-
-
-def our_models() -> dict[str, str]:
-    """Return the files of the project with this repository's macros."""
-    return _with_contract(
-        {
-            "swapped.sql": _model(contract=False),
-            "swapped_contract.sql": _model(contract=True),
-            "in_place.sql": _model(contract=True, meta={"full_refresh_mode": "in_place"}),
-            "upserted.sql": _model(contract=True, strategy="upsert"),
-        }
-    )
-
-
-def _model(*, contract: bool, strategy: str = "delete+insert", meta: Mapping[str, str] | None = None) -> str:
-    return MODEL.format(strategy=strategy, contract=str(contract).lower(), meta=dict(meta or {}))
-
-
-def _with_contract(models: Mapping[str, str]) -> dict[str, str]:
-    columns = "".join(f"\n      - {{name: {name}, data_type: '{kind}'}}" for name, kind in COLUMNS.items())
-    listed = "".join(f"\n  - name: {name.removesuffix('.sql')}\n    columns:{columns}" for name in models)
-    return {**models, "models.yml": f"models:{listed}\n"}

@@ -3,7 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from bench.comparison import Comparison, Comparisons, Run, Variant, measure_comp
 from bench.environment import read_circumstances
 from bench.errors import AnswersDiffer, QueryFailed
 from bench.many.connection import Connection, Payload, QueryResult, Target
-from bench.many.payloads import FEWER, KINDS, common_words, different_payloads
+from bench.many.delaying_proxy import delaying_proxy
+from bench.many.payloads import FEWER, KINDS, PEOPLE, SALES, TRADES, common_words, different_payloads
 from bench.many.run_queries import MODES, Mode, run_queries
 from bench.results import json_option, keep, rounds_option, say, seed_option
 from bench.tables import print_comparisons
@@ -22,6 +24,7 @@ from loaders.connection import Address, connect
 
 GATHER = "max_parallel_workers_per_gather"
 SEQUENTIAL = "one connection"
+READ = [("core", name.removeprefix("core.")) for name in (PEOPLE, SALES, TRADES)]
 SAME_ROWS = "All variants returned the same rows."
 Method = Callable[[Target, Sequence[Payload]], list[QueryResult]]
 
@@ -86,7 +89,7 @@ def in_parallel(mode: Mode, workers: int, target: Target, payloads: Sequence[Pay
 
 def measure_many(
     address: Address, *, kinds: Sequence[str], count: int, workers: int, rounds: int, seed: int,
-    gathers: Sequence[int], say: Callable[[str], None],
+    gathers: Sequence[int], say: Callable[[str], None], note: str = "",
 ) -> list[Comparison]:  # fmt: skip
     """Compare all methods for each kind and setting of parallel query (none: the server's, then 0 if plans differ)."""
     methods: dict[str, Method] = {SEQUENTIAL: one_connection, "a connection a query": connection_each}
@@ -107,7 +110,9 @@ def measure_many(
                 0, f"{job.parallel_plans:,} plans have parallel workers, which use several cores even one by one."
             )
         comparisons.append(
-            measure_comparison(job.name, job.title, "queries", variants, rounds, say, ratio_of="rate", remarks=remarks)
+            measure_comparison(
+                job.name + note, job.title + note, "queries", variants, rounds, say, ratio_of="rate", remarks=remarks
+            )
         )
     return comparisons
 
@@ -169,10 +174,14 @@ def _parallel_plans(target: Target, payloads: Sequence[Payload]) -> int:
     help="Value of max_parallel_workers_per_gather; may be repeated.  "
     "[default: the server's, then 0 if plans have parallel workers]",
 )  # fmt: skip
+@click.option(
+    "--delay-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS",
+    help="Ask through a proxy by which every answer takes so much longer, as over a network.",
+)  # fmt: skip
 @json_option
 def many(
     kinds: tuple[str, ...], count: int, workers: int, rounds: int, seed: int, gathers: tuple[int, ...],
-    json_path: Path | None,
+    delay_ms: float | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Compare run_queries, with threads and with processes, with one connection.
 
@@ -183,9 +192,15 @@ def many(
     Example: python -m bench many bound function --count 2000 --workers 4 --parallel 0
     """
     address = Address.from_environment()
-    comparisons = measure_many(
-        address, kinds=kinds or KINDS, count=count, workers=workers, rounds=rounds, seed=seed, gathers=gathers, say=say
-    )
+    with ExitStack() as stack:
+        asked = address
+        if delay_ms is not None:
+            port = stack.enter_context(delaying_proxy(address.host, address.port, delay_ms))
+            asked = replace(address, host="127.0.0.1", port=port)
+        comparisons = measure_many(
+            asked, kinds=kinds or KINDS, count=count, workers=workers, rounds=rounds, seed=seed, gathers=gathers,
+            say=say, note="" if delay_ms is None else f", {delay_ms:g} ms of network delay",
+        )  # fmt: skip
     print_comparisons(comparisons)
     figures = Comparisons(rounds=rounds, comparisons=tuple(comparisons), seed=seed, workers=workers)
-    keep("many", figures, read_circumstances(address), json_path)
+    keep("many", figures, read_circumstances(address, tables=READ), json_path)

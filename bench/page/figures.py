@@ -51,7 +51,7 @@ def trials(results: Sequence[Result]) -> list[Figure]:
                 sentences=[one.text for one in tuning.sentences if one.about in ("", some[0].query)],
                 results=[result],
             )
-            figures.setdefault(some[0].query, figure)
+            figures.setdefault(title, figure)
     return list(figures.values())
 
 

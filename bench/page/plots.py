@@ -40,12 +40,14 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A point of a named series: its place on both axes, and its label."""
+    """A point of a named series: its place on both axes, its label, and the range of single runs."""
 
     series: str
     x: float
     y: float
     text: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
@@ -75,24 +77,48 @@ def bars(bars: Sequence[Bar], *, axis: str, scale: Scale = "linear") -> str:
 
 
 def lines(
-    points: Sequence[Point], *, axes: tuple[str, str], steps: Sequence[float] = (), reference: float | None = None
-) -> str:
-    """Draw a line a series; `steps` are the values of x that are marked, doublings at an even distance."""
+    points: Sequence[Point], *, axes: tuple[str, str], steps: Sequence[float] = (), reference: float | None = None,
+    span: tuple[float, float] | None = None, scale: Scale = "linear",
+) -> str:  # fmt: skip
+    """Draw a line a series, a point's range as a thin line.
+
+    `steps` are the values of x that are marked, doublings at an even distance; the `span` of x is shaded.
+    """
     names = list(dict.fromkeys(point.series for point in points))
     chart = alt.Chart(_values(points))
-    greatest = max([*(float(point.y) for point in points), reference or 0]) or 1
-    scale = alt.Scale(type="log", base=2, nice=False, padding=24) if steps else alt.Scale(nice=False, padding=8)
+    values = [value for point in points for value in (point.low, point.y, point.high) if value is not None]
+    greatest = max([*values, reference or 0]) or 1
+    x_scale = alt.Scale(type="log", base=2, nice=False, padding=24) if steps else alt.Scale(nice=False, padding=8)
     marks = alt.Axis(grid=False, values=list(steps), format=",d") if steps else alt.Axis(grid=False, tickMinStep=1)
-    x = alt.X("x:Q", title=axes[0], scale=scale, axis=marks)
-    y = alt.Y("y:Q", title=axes[1], scale=alt.Scale(domain=[0, greatest * 1.15], nice=False), axis=_number_axis())
+    least = _below(values) if scale == "log" else 0.0
+    most = greatest * (2 if scale == "log" else 1.15)
+    x = alt.X("x:Q", title=axes[0], scale=x_scale, axis=marks)
+    y = alt.Y(
+        "y:Q",
+        title=axes[1],
+        scale=alt.Scale(type=scale, domain=[least, most], nice=False),
+        axis=_number_axis(least, most, scale),
+    )
+    color = _series_color(names)
     layers: list[Any] = [
-        chart.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=_series_color(names)),
-        chart.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=_series_color(names)),
+        chart.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=color),
+        chart.mark_point(filled=True, size=60 if steps else 16, opacity=1).encode(x=x, y=y, color=color),
         chart.mark_text(dy=-13).encode(x="x:Q", y="y:Q", text="text:N"),
     ]
+    if any(point.low is not None for point in points):
+        ranges = chart.transform_filter("datum.low != null && datum.low < datum.high")
+        layers.append(ranges.mark_rule(strokeWidth=1.5, color=TEXT).encode(x="x:Q", y="low:Q", y2="high:Q"))
     if reference is not None:
         layers.append(alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(y=alt.datum(reference)))
+    if span is not None:
+        shaded = alt.Chart().mark_rect(color=OTHERS, opacity=0.35)
+        layers.insert(0, shaded.encode(x=alt.datum(span[0]), x2=alt.datum(span[1])))
     return _svg(alt.layer(*layers).properties(height=LINES))
+
+
+def _below(values: Sequence[float]) -> float:
+    """Return the power of ten where a logarithmic axis begins."""
+    return float(10.0 ** floor(log10(min((value for value in values if value), default=1)) - 0.01))
 
 
 def _values(items: Sequence[Bar] | Sequence[Point]) -> alt.InlineData:
@@ -117,8 +143,7 @@ def _number_axis(low: float = 0, high: float = 0, scale: Scale = "linear") -> al
 def _x(bars: Sequence[Bar], title: str, scale: Scale) -> tuple[alt.X, float]:
     """Return the horizontal axis, which leaves room for the labels right of their bars, and where it begins."""
     plot = WIDTH - SPACE - PADDING["right"] - WIDEST_CHARACTER * max(len(bar.name) for bar in bars)
-    positive = [value for bar in bars for value in (bar.value, bar.low) if value]
-    least = 10.0 ** floor(log10(min(positive, default=1)) - 0.01) if scale == "log" else 0.0
+    least = _below([value for bar in bars for value in (bar.value, bar.low) if value]) if scale == "log" else 0.0
 
     def needed(bar: Bar) -> float:
         """Return the end that lets this bar's label end at the plot's edge."""
@@ -139,7 +164,7 @@ def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=TEXT, titleColor=MUTED, gridColor=GRID, domainColor=GRID, tickColor=GRID, labelFontSize=12,
-            titleFontSize=12, titleFontWeight="normal", labelLimit=300, titlePadding=10,
+            titleFontSize=12, titleFontWeight="normal", labelLimit=0, titlePadding=10,
         )
         .configure_axisY(domain=False, ticks=False, labelPadding=8)
         .configure_legend(labelColor=TEXT, labelFontSize=12, labelLimit=400, columns=4)

@@ -1,61 +1,46 @@
-"""The plots of queries: what a layer gives, latencies, more connections, a schedule of arrivals, pgbench."""
+"""The plots of queries in a closed loop: what a layer gives, latencies, more connections, pgbench."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
 
 from bench.comparison import Spread
 from bench.page.figures import Figure
+from bench.page.measured import Measured, measured, read_queries, sentences_of, sources_of
 from bench.page.plots import Bar, Point, bars, lines
 from bench.queries.pgbench import PgbenchComparison
 from bench.queries.report import QueriesFigures
 from bench.queries.rows import Row, by_layer
-from bench.results import Result, of_kind
+from bench.results import Result
 from bench.tables import number
 
 LAYERS = ("staging", "core", "mart")
-# A rate of less time says little, and would be next to others that say more.
-LEAST_SECONDS = 0.5
 PERCENTILES = ("p50", "p95", "p99", "max")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One row with the result that it is of, and that result's figures."""
-
-    result: Result
-    figures: QueriesFigures
-    row: Row
 
 
 def layers(results: Sequence[Result]) -> list[Figure]:
     """Draw, for each question, the queries a second of each layer, on a logarithmic scale."""
     shown = _newest_layers(results)
-    drawn = [
-        Bar(
-            name=one.row.query,
-            value=one.row.qps or 0.0,
-            text=number(one.row.qps or 0.0),
-            is_ours=one.row.layer == "mart",
-        )
-        for one in shown
-    ]
+    drawn = [_bar(one, "qps", number(one.row.qps or 0.0)) for one in shown]
     about = {one.row.question for one in shown}
     return _of_layers("Queries a second by layer, the mart coloured", drawn, "queries/s", shown, "layers", about)
 
 
 def latency(results: Sequence[Result]) -> list[Figure]:
-    """Draw the latencies of each layer's queries: the p99 as a bar, a line from the median to the longest."""
-    shown = [one for one in _newest_layers(results) if one.row.p99_ms]
-    drawn = [
-        Bar(
-            name=one.row.query, value=one.row.p99_ms or 0.0, text=_latencies(one.row), low=one.row.p50_ms,
-            high=one.row.max_ms, is_ours=one.row.layer == "mart",
-        )
-        for one in shown
-    ]  # fmt: skip
+    """Draw the latencies of each layer's queries: the p99 as a bar, or what fewer answers gave, over the rounds."""
+    shown = [one for one in _newest_layers(results) if one.row.p50_ms]
+    drawn = [_bar(one, _highest_percentile(one.row), _latencies(one.row)) for one in shown]
     about = {one.row.query for one in shown}
     return _of_layers("Latency of a query in ms: p50 · p95 · p99 · max", drawn, "ms", shown, "latency", about)
+
+
+def _bar(one: Measured, figure: str, text: str) -> Bar:
+    """Return a bar of the median of the rounds with their range."""
+    spread = one.row.spread(figure)
+    assert spread is not None  # noqa: S101 - rows without the figure are not shown
+    return Bar(
+        name=one.row.query, value=spread.median, text=text, is_ours=one.row.layer == "mart", low=spread.low,
+        high=spread.high,
+    )  # fmt: skip
 
 
 def _of_layers(
@@ -64,15 +49,19 @@ def _of_layers(
     if not shown:
         return []
     run = f"{shown[0].figures.connections} connections, {shown[0].figures.driver} (logarithmic scale)"
-    sentences, svg = _sentences(shown, section, about), bars(drawn, axis=axis, scale="log")
-    return [Figure(title=f"{title}, {run}", svg=svg, sentences=sentences, results=_sources(shown))]
+    sentences, svg = sentences_of(shown, section, about), bars(drawn, axis=axis, scale="log")
+    return [Figure(title=f"{title}, {run}", svg=svg, sentences=sentences, results=sources_of(shown))]
 
 
 def connections(results: Sequence[Result]) -> list[Figure]:
-    """Draw queries a second by connections, for the queries that were measured with more than two numbers of them."""
+    """Draw queries a second by connections, for the queries that were measured with more than two numbers of them.
+
+    Points of unlike circumstances make no curve: those like the newest are drawn.
+    """
     newest: dict[tuple[str, str, int], Measured] = {}
-    for one in _measured(results):
-        if one.figures.is_open or one.row.seconds < LEAST_SECONDS:
+    first: dict[str, Measured] = {}
+    for one in measured(results):
+        if one.figures.is_open or not one.is_like(first.setdefault(one.row.query, one)):
             continue
         key = (one.row.query, one.figures.driver, one.figures.connections)
         known = newest.get(key)
@@ -86,12 +75,7 @@ def connections(results: Sequence[Result]) -> list[Figure]:
         shown = [one for curve in curves if len(curve) > 2 for one in curve]
         if not shown:
             continue
-        points = [
-            Point(
-                series=one.figures.driver, x=one.figures.connections, y=one.row.qps or 0.0, text=f"{one.row.qps:,.0f}"
-            )
-            for one in shown
-        ]
+        points = [_point(one) for one in shown]
         best = max(shown, key=lambda one: one.row.qps or 0.0)
         steps = sorted({point.x for point in points})
         figures.append(
@@ -102,40 +86,29 @@ def connections(results: Sequence[Result]) -> list[Figure]:
                     f"The most is {best.row.qps:,.0f} queries/s with {best.figures.connections} connections "
                     f"({best.figures.driver})."
                 ],
-                results=_sources(shown),
+                results=sources_of(shown),
             )
         )
     return figures
 
 
-def open_loop(results: Sequence[Result]) -> list[Figure]:
-    """Draw, for each query, its newest run on a schedule of arrivals: answers a second over time."""
-    newest: dict[str, Measured] = {}
-    for one in _measured(results):
-        if one.figures.is_open and one.row.series:
-            newest.setdefault(one.row.query, one)
-    return [
-        Figure(
-            title=f"{query}: answers a second over time; the dashed line is the rate of arrivals",
-            svg=lines(
-                [Point(series=query, x=second, y=count) for second, count in enumerate(one.row.series, 1)],
-                axes=("seconds from the start", "queries/s"),
-                reference=one.figures.load_model.rate,
-            ),
-            sentences=_sentences([one], "open-loop", {query}),
-            results=[one.result],
-        )
-        for query, one in newest.items()
-    ]
+def _point(one: Measured) -> Point:
+    spread = one.row.spread("qps")
+    assert spread is not None  # noqa: S101 - rows without a rate are not measured
+    return Point(
+        series=one.figures.driver, x=one.figures.connections, y=spread.median, text=f"{spread.median:,.0f}",
+        low=spread.low, high=spread.high,
+    )  # fmt: skip
 
 
 def compared_with_pgbench(results: Sequence[Result]) -> list[Figure]:
     """Draw the harness's rate and pgbench's, for each query and driver the newest comparison."""
     newest: dict[tuple[str, str], tuple[Result, QueriesFigures, PgbenchComparison]] = {}
-    for result, figures in _read(results):
+    for result, figures in read_queries(results):
         # On a schedule both answer what arrives: their rates say nothing.
         for one in () if figures.is_open else figures.pgbench:
-            newest.setdefault((one.query, figures.driver), (result, figures, one))
+            if one.pgbench:  # else it says why there is none
+                newest.setdefault((one.query, figures.driver), (result, figures, one))
     return [_comparison(*found) for found in newest.values()]
 
 
@@ -154,25 +127,10 @@ def _comparison(result: Result, figures: QueriesFigures, one: PgbenchComparison)
     )
 
 
-def _read(results: Sequence[Result]) -> list[tuple[Result, QueriesFigures]]:
-    return [(result, result.read(QueriesFigures)) for result in of_kind(results, "queries")]
-
-
-def _measured(results: Sequence[Result]) -> list[Measured]:
-    """Return all rows of all results, newest first, those that answered something."""
-    return [
-        Measured(result, figures, row)
-        for result, figures in _read(results)
-        for row in figures.rows
-        # The queries of a mix wait for each other: only their total is a rate.
-        if row.done and row.qps and (not figures.load_model.mix or row.layer == "mix")
-    ]
-
-
 def _newest_layers(results: Sequence[Result]) -> list[Measured]:
     """Return, for each question, the layers of the newest result that has more than one of them."""
     chosen: dict[str, list[Measured]] = {}
-    for result, figures in _read(results):
+    for result, figures in read_queries(results):
         if figures.is_open or figures.load_model.mix:
             continue
         for question, found in by_layer([row for row in figures.rows if row.done and row.qps]).items():
@@ -182,19 +140,13 @@ def _newest_layers(results: Sequence[Result]) -> list[Measured]:
     return [one for _, some in sorted(chosen.items()) for one in some]
 
 
-def _sentences(some: Iterable[Measured], section: str, about: set[str]) -> list[str]:
-    """Return what the results say of these questions or queries, each sentence once."""
-    said = (sentence for one in some for sentence in one.figures.sentences)
-    return list(dict.fromkeys(one.text for one in said if one.section == section and one.about in about))
-
-
 def _depth(layer: str) -> int:
     """Return the layer's place as data flows; a layer of another name comes last."""
     return LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
 
 
-def _sources(some: Sequence[Measured]) -> list[Result]:
-    return list({one.result.path: one.result for one in some}.values())
+def _highest_percentile(row: Row) -> str:
+    return next(name for name in ("p99_ms", "p95_ms", "p50_ms") if getattr(row, name))
 
 
 def _latencies(row: Row) -> str:

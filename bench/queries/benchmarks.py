@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.environment import dbt_program
+from bench.environment import Circumstances, dbt_program, read_circumstances
 from bench.errors import ProjectError, UnknownQuery
 from loaders.connection import Address
 
@@ -82,6 +82,12 @@ def read_benchmarks(manifest: Mapping[str, Any]) -> list[Benchmark]:
     analyses = [node for node in manifest["nodes"].values() if node["resource_type"] == "analysis"]
     found = [_benchmark(node, nodes) for node in analyses if node["config"].get("meta", {}).get("benchmark")]
     return sorted(found, key=lambda one: (one.question, _depth(one.layer), one.name))
+
+
+def read_circumstances_of(benchmarks: Sequence[Benchmark], address: Address) -> Circumstances:
+    """Look at what surrounds these queries, with the tables that they read and a hash of their SQL."""
+    tables = {table for one in benchmarks for table in one.reads}
+    return read_circumstances(address, tables=tables, queries={one.name: one.sql for one in benchmarks})
 
 
 def choose(benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from bench.environment import read_circumstances
+from bench.environment import Circumstances
 from bench.errors import ToolError
 from bench.queries.answers import checked_benchmarks
+from bench.queries.benchmarks import read_circumstances_of
 from bench.queries.drivers import DRIVERS
 from bench.queries.during import measure_during, program_of
 from bench.queries.measure import check_errors, measure_mixes
@@ -145,7 +146,7 @@ def queries(
     else:
         rows = measure_mixes(mixes, wanted, run, rounds)
         measured = figures(rows, run, [*(compare(one, rounds) for one in beside), *missing], mix)
-    _tell(measured, run, json_path)
+    _tell(measured, read_circumstances_of(chosen, run.address), run, json_path)
     if measured.during is not None and measured.during.exit_code:
         raise ToolError(
             f"The command ended with exit code {measured.during.exit_code}: its own words are above. Fix what it says, "
@@ -153,12 +154,12 @@ def queries(
         )
 
 
-def _tell(measured: QueriesFigures, run: Run, json_path: Path | None) -> None:
+def _tell(measured: QueriesFigures, here: Circumstances, run: Run, json_path: Path | None) -> None:
     """Show the figures and keep them; QueryFailed if any query failed."""
     console().print(rows_table(measured.rows, run))
     for sentence in measured.sentences:
         click.echo(sentence.text)
-    keep("queries", measured, read_circumstances(run.address), json_path)
+    keep("queries", measured, here, json_path)
     check_errors(measured.rows)
 
 

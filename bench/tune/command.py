@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from bench.environment import read_circumstances
-from bench.queries.benchmarks import Benchmark, choose, compile_benchmarks
+from bench.queries.benchmarks import Benchmark, choose, compile_benchmarks, read_circumstances_of
 from bench.results import Sentence, json_option, keep, say
 from bench.tables import console, table
 from bench.tune.candidates import SETS, read_candidate
@@ -112,9 +111,9 @@ def tune(
     candidates = [read_candidate(one) for one in written]
     if set_name is not None:
         candidates += map(read_candidate, SETS[set_name].written)
-    known = compile_benchmarks(Path.cwd(), address)
+    chosen = of_set_or_named(compile_benchmarks(Path.cwd(), address), names, set_name)
     tuning = try_candidates(
-        of_set_or_named(known, names, set_name), candidates, address, rounds=rounds,
+        chosen, candidates, address, rounds=rounds,
         most_rounds=max(rounds, most_rounds), lock_seconds=lock_seconds, together=together,
         proposing=propose or not candidates, say=say,
     )  # fmt: skip
@@ -125,7 +124,7 @@ def tune(
     for sentence in tuning.sentences:
         click.echo(sentence.text)
     click.echo(KEPT)
-    keep("tune", tuning, read_circumstances(address), json_path)
+    keep("tune", tuning, read_circumstances_of(chosen, address), json_path)
 
 
 def of_set_or_named(known: Sequence[Benchmark], names: Sequence[str], set_name: str | None) -> list[Benchmark]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from loaders.errors import LoadError, ServerError, SettingError
-from loaders.records.rows import Chunk, Fields, JsonColumns, RecordReader, Row
+from loaders.records.rows import Chunk, Fields, JsonColumns, RecordReader
+from loaders.records.sending import Sender
 from loaders.records.target_table import OnConflict, TargetTable
 
 if TYPE_CHECKING:
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
 
 # What a connection string may say otherwise.
 DEFAULTS: dict[str, Any] = {"connect_timeout": 10, "application_name": "ingot records"}
-# Tasks that insert the same keys in different orders deadlock. The one that lost had no effect, and is run again.
-RETRYING = AsyncRetrying(
-    retry=retry_if_exception_type((psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    stop=stop_after_attempt(6),
-    reraise=True,
-)
 
 
 @dataclass(frozen=True)
@@ -46,9 +38,9 @@ class FailedChunk:
 class InsertResult:
     """What an insert_records did; durations in seconds.
 
-    `records` were read, `inserted` is what the server counted: less than read where chunks failed or ON CONFLICT DO
-    NOTHING left rows out. A chunk's time runs from its connection to its commit; `concurrency` is how many tasks had
-    one.
+    `records` were read, `inserted` is what the server counted: less than read where chunks failed, ON CONFLICT DO
+    NOTHING left rows out, or a key was twice in a chunk that was upserted. A chunk's time runs from its connection to
+    its commit; `concurrency` is how many tasks had one.
     """
 
     records: int = 0
@@ -89,9 +81,9 @@ async def insert_records(
 ) -> InsertResult:
     """Insert dicts, dataclasses or pydantic models into `table`, named as in SQL, a transaction a chunk.
 
-    Fields are columns. A chunk that fails is left out whole and reported in the result. With `on_conflict`, a chunk
-    that COPY cannot land because a key is there already is inserted by executemany with ON CONFLICT; `key` names the
-    columns of that key, by default the primary key's. `use_copy=False` goes by executemany at once. `chunk_size` is in
+    Fields are columns. A chunk that fails is left out whole and reported in the result. With `on_conflict`, once a
+    chunk has a key that is there already, it and those after it go by a temporary table and ON CONFLICT; `key` names
+    the columns of that key, by default the primary key's. `use_copy=False` goes by executemany. `chunk_size` is in
     records. Raise SettingError for an argument, RecordError for fields that the table does not have, ServerError
     where there is no connection.
     """
@@ -113,9 +105,7 @@ async def insert_records(
             fields=reader.fields,
             json_columns=target.json_columns(reader.fields),
             chunk_size=chunk_size or reader.chunk_size(max_tasks),
-            copy=target.copy_statement(reader.fields) if use_copy else None,
-            insert=target.insert_statement(reader.fields, on_conflict, key),
-            falls_back=on_conflict is not None,
+            sender=Sender(target, reader.fields, on_conflict, key, use_copy=use_copy),
         )
         await insertion.run(max_tasks)
     return insertion.result(time.perf_counter() - began)
@@ -130,9 +120,7 @@ class _Insertion:
     fields: Fields
     json_columns: JsonColumns
     chunk_size: int
-    copy: sql.Composed | None
-    insert: sql.Composed
-    falls_back: bool
+    sender: Sender
     inserted: int = 0
     concurrency: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -177,7 +165,7 @@ class _Insertion:
             async with self.pool.connection() as connection:
                 began = time.perf_counter()
                 try:
-                    inserted = await self._send(connection, rows)
+                    inserted = await self.sender.send(connection, rows)
                 except Exception as error:  # the server's, or a value's that psycopg cannot write
                     self._fail(chunk, error)
                 else:
@@ -187,30 +175,6 @@ class _Insertion:
     def _fail(self, chunk: Chunk, error: Exception) -> None:
         # The traceback's frames hold the chunk's rows.
         self.failed.append(FailedChunk(chunk.indexes, error.with_traceback(None)))
-
-    async def _send(self, connection: psycopg.AsyncConnection[Any], rows: Sequence[Row]) -> int:
-        """Insert the rows in one transaction, and return how many the server counted."""
-        if self.copy is not None:
-            try:
-                return await self._copy(connection, self.copy, rows)
-            except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
-                if not self.falls_back:
-                    raise
-        return await RETRYING.copy()(self._insert, connection, rows)
-
-    async def _copy(
-        self, connection: psycopg.AsyncConnection[Any], statement: sql.Composed, rows: Sequence[Row]
-    ) -> int:
-        async with connection.transaction(), psycopg.AsyncCursor(connection) as cursor:
-            async with cursor.copy(statement) as copy:
-                for row in rows:
-                    await copy.write_row(row)
-            return cursor.rowcount
-
-    async def _insert(self, connection: psycopg.AsyncConnection[Any], rows: Sequence[Row]) -> int:
-        async with connection.transaction(), psycopg.AsyncRawCursor(connection) as cursor:
-            await cursor.executemany(self.insert, rows)
-            return cursor.rowcount
 
 
 @asynccontextmanager

@@ -13,13 +13,16 @@ from loaders.records.rows import Fields, JsonColumns
 
 OnConflict = Literal["nothing", "update"]
 JSON_OIDS = frozenset({114, 3802})  # json and jsonb
+# Where a chunk's rows stand before they are upserted, with their place in the chunk in a column that no record has.
+TEMPORARY, POSITION = sql.Identifier("pg_temp", "ingot records"), sql.Identifier("ingot position")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that can be written to; a required one is not null and has no default."""
+    """A column that can be written to; a required one is not null and has no default. A domain is its base type."""
 
     type_oid: int
+    type_name: str
     is_required: bool
 
 
@@ -50,6 +53,8 @@ class TargetTable:
             await cursor.execute(
                 """
                 select attname, coalesce(nullif(typbasetype, 0), atttypid),
+                    -- With -1 it writes bpchar, where it writes character (of one letter) with NULL.
+                    format_type(coalesce(nullif(typbasetype, 0), atttypid), -1),
                     attnotnull and not atthasdef and attidentity = ''
                 from pg_attribute
                 inner join pg_type on pg_type.oid = atttypid
@@ -58,7 +63,7 @@ class TargetTable:
                 """,
                 [oid],
             )
-            columns = {name: Column(type_oid, is_required) for name, type_oid, is_required in await cursor.fetchall()}
+            columns = {name: Column(*described) for name, *described in await cursor.fetchall()}
             await cursor.execute(
                 """
                 select indisprimary, array(
@@ -108,10 +113,41 @@ class TargetTable:
         statement = sql.SQL("insert into {} ({}) values ({})").format(
             self.identifier, _names(fields.names), sql.SQL(numbers)
         )
-        if on_conflict is None:
-            return statement
+        return statement if on_conflict is None else statement + self._on_conflict(fields, on_conflict, key)
+
+    def upsert_statements(
+        self, fields: Fields, on_conflict: OnConflict, key: Sequence[str] | None
+    ) -> tuple[sql.Composed, sql.Composed, sql.Composed]:
+        """Return what makes a temporary table, copies into it, and upserts from it; the last row of a key wins."""
+        names = _names(fields.names)
+        columns = [
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(self.columns[name].type_name))
+            for name in fields.names
+        ]
+        create = sql.SQL("create temporary table {} ({} integer, {}) on commit drop").format(
+            TEMPORARY, POSITION, sql.SQL(", ").join(columns)
+        )
+        copy = sql.SQL("copy {} ({}, {}) from stdin").format(TEMPORARY, POSITION, names)
+        clause = self._on_conflict(fields, on_conflict, key)
+        if on_conflict == "nothing":
+            rows = sql.SQL("select {} from {} order by {}").format(names, TEMPORARY, POSITION)
+        else:
+            identifiers = [sql.Identifier(name) for name in (self.primary_key if key is None else key)]
+            # A key with a NULL in it is no key that another row could have.
+            is_null = sql.SQL(" or ").join(sql.SQL("{} is null").format(one) for one in identifiers)
+            rows = sql.SQL(
+                "select distinct on ({key}, case when {is_null} then {position} end) {names} from {table} "
+                "order by {key}, case when {is_null} then {position} end, {position} desc"
+            ).format(
+                key=sql.SQL(", ").join(identifiers), is_null=is_null, position=POSITION, names=names, table=TEMPORARY
+            )  # fmt: skip
+        into = sql.SQL("insert into {} ({}) ").format(self.identifier, names)
+        return create, copy, into + rows + clause
+
+    def _on_conflict(self, fields: Fields, on_conflict: OnConflict, key: Sequence[str] | None) -> sql.Composed:
+        """Return the clause, with a space before it."""
         if on_conflict == "nothing" and key is None:
-            return statement + sql.SQL(" on conflict do nothing")
+            return sql.Composed([sql.SQL(" on conflict do nothing")])
         key = tuple(self.primary_key if key is None else key)
         if frozenset(key) not in self.unique_keys or not {*key} <= {*fields.names}:
             known = "; ".join(sorted(", ".join(sorted(one)) for one in self.unique_keys)) or "none"
@@ -121,11 +157,9 @@ class TargetTable:
             )
         others = [name for name in fields.names if name not in key]
         if on_conflict == "nothing" or not others:
-            return statement + sql.SQL(" on conflict ({}) do nothing").format(_names(key))
+            return sql.SQL(" on conflict ({}) do nothing").format(_names(key))
         assigned = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others]
-        return statement + sql.SQL(" on conflict ({}) do update set {}").format(
-            _names(key), sql.SQL(", ").join(assigned)
-        )
+        return sql.SQL(" on conflict ({}) do update set {}").format(_names(key), sql.SQL(", ").join(assigned))
 
 
 def _names(names: Iterable[str]) -> sql.Composed:

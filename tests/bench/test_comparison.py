@@ -20,10 +20,14 @@ def compare(*variants: Variant, rounds: int = 3, only: tuple[str, ...] = (), rat
     return measure_comparison("job", "a job", "rows", variants, rounds, lambda _: None, only=only, ratio_of=ratio_of)
 
 
-def test_variants_alternate() -> None:
+def test_variants_alternate_and_each_round_begins_with_the_next() -> None:
     said: list[str] = []
-    measure_comparison("job", "a job", "rows", [variant("a", 1, 1), variant("b", 1, 1)], 2, said.append)
-    assert said == [f"job: round {turn} of 2: {name}" for turn in (1, 2) for name in "ab"]
+    measure_comparison("job", "a job", "rows", [variant(name, 1, 1, 1, 1) for name in "abc"], 4, said.append)
+    assert said == [
+        f"job: round {turn} of 4: {name}"
+        for turn, names in enumerate(("abc", "bca", "cab", "abc"), 1)
+        for name in names
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.bench.support import REPOSITORY
 
 # From the bottom. Modules and packages of one line may import one another, those above may import all below.
 ORDER = (
-    "bench.errors bench.cores",
+    "bench.errors bench.cores bench.machine",
     "bench.environment bench.comparison",
     "bench.results bench.tables",
     "bench.generate",

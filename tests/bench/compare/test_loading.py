@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from bench.cli import main
-from bench.compare import cases
+from bench.compare import bronze, cases
 from bench.compare.loading import LAUNCHER, Case, Command, measure_case
 from bench.compare.peers import peer_commands
 from bench.comparison import check_failures
@@ -51,7 +51,7 @@ def test_commands_alternate_and_only_right_counts_give_figures(
 
     found = measure_case(case, address=address, rounds=2, say=said.append)
 
-    assert [row[0] for row in connection.execute("select name from turns")] == ["a", "short", "b", "a", "b"]
+    assert [row[0] for row in connection.execute("select name from turns")] == ["a", "short", "b", "b", "a"]
     assert [len(one.seconds) for one in found.timings] == [2, 0, 0, 2, 0]
     assert [one.note for one in found.timings] == [
         "", "failed: 3 rows expected, 2 found", "failed with exit code 1: no such thing", "", "not installed",
@@ -95,13 +95,14 @@ def test_all_cases_land_every_row(
 ) -> None:  # fmt: skip
     # COPY FROM a file takes the right to read the server's files.
     use(replace(server.superuser_address, database=address.database), monkeypatch)
-    monkeypatch.setattr(cases, "SMALL_FILES", 7)
-    monkeypatch.setattr(cases, "UNCHANGED_FILES", (2, 3))
+    for module in (bronze, cases):
+        monkeypatch.setattr(module, "SMALL_FILES", 7)
+        monkeypatch.setattr(module, "UNCHANGED_FILES", (2, 3))
     written = tmp_path / "figures.json"
     databases = "select datname from pg_database where datname like 'ingot_bench_%' order by 1"
     before = connection.execute(databases).fetchall()
 
-    ours = ["psql", "server", "loader-2", "loader-1", "one-file", "files-2", "rerun-2", "rerun-3"]
+    ours = ["psql", "two-psql", "server", "loader-2", "loader-1", "one-file", "files-2", "rerun-2", "rerun-3"]
     only = [word for name in ours for word in ("--only", name)]
     assert main(["load", "--rows", "100", "--rounds", "1", "--json", str(written), *only]) == 0
 
@@ -112,6 +113,7 @@ def test_all_cases_land_every_row(
         for one in case["timings"]
     ] == [
         ("csv", "psql", 100, 1, ""),
+        ("csv", "two-psql", 100, 1, ""),
         ("csv", "server", 100, 1, ""),
         ("csv", "loader-2", 100, 1, ""),
         ("csv", "loader-1", 100, 1, ""),
