@@ -154,7 +154,9 @@ class CopyFormat:
     def lineage(self, load_id: int, file_id: int) -> Lineage:
         """Return what goes before the records of a file."""
         delimiter = self.copy_delimiter
-        prefix = f"{load_id}{delimiter}{file_id}{delimiter}".encode()
+        # COPY is told that these are never NULL; to another reader, a number with a sign is no text that stands for it.
+        sign = "" if self.for_copy else "+"
+        prefix = f"{sign}{load_id}{delimiter}{sign}{file_id}{delimiter}{sign * self.has_record_numbers}".encode()
         return Lineage(prefix, delimiter.encode() if self.has_record_numbers else None)
 
     def copy_statement(self, table: RawTable, columns: Sequence[str]) -> sql.Composed:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from loaders.blocks import BadRecord
+from loaders.blocks import BadRecord, Block
 from loaders.copy_format import CopyFormat
 from loaders.dealing import Dealer
 from loaders.duckdb_file import quoted
@@ -66,8 +66,6 @@ def reading(descriptor: int, columns: Sequence[str], copy_format: CopyFormat) ->
         "escape": _literal(quote),
         "nullstr": _literal(copy_format.null_text),
         "allow_quoted_nulls": "false",
-        # Else the load with the number that stands for NULL would be NULL.
-        "force_not_null": "[" + ", ".join(map(_literal, copy_format.lineage_columns)) + "]",
         "max_line_size": str(MAX_LINE_BYTES),
         "buffer_size": str(BUFFER_BYTES),
         # A newline in quotes ends no record: only reading from the front tells.
@@ -106,21 +104,25 @@ def _write(dealer: Dealer, writable: int, lock: threading.Lock) -> None:
         file = reader.file
         try:
             while (piece := reader.next()) is not None:
-                if isinstance(piece, BadRecord):
-                    raise FileError(
-                        f"{file.path}, record {piece.record} (byte {piece.offset}): {piece.reason}. Fix it."
-                    )
-                piece = piece.with_plain_line_ends()
-                if b"\0" in piece.data:
-                    raise FileError(f"{file.path}: a NUL byte stands behind byte {piece.offset}. Fix the file.")
+                block = _checked(piece)
                 with lock:
-                    file.records += piece.records
-                    _write_all(writable, piece.data)
+                    file.records += block.records
+                    _write_all(writable, block.data)
         except FileError as error:
             file.fail(error)
         except OSError as error:
             # DuckDB says why it stopped; nobody reads what is left.
             file.fail(FileError(f"{file.path}: it was not read to its end: {error}."))
+
+
+def _checked(piece: Block | BadRecord) -> Block:
+    """Return a block that DuckDB can read: there are no rejected records beside the others."""
+    path = piece.file.path
+    if isinstance(piece, BadRecord):
+        raise FileError(f"{path}, record {piece.record} (byte {piece.offset}): {piece.reason}. Fix it.")
+    if b"\0" in piece.data:
+        raise FileError(f"{path}: a NUL byte stands behind byte {piece.offset}. Fix the file.")
+    return piece.with_plain_line_ends()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -124,18 +125,15 @@ class _TableLanding:
         return result
 
     def _delete(self, file_ids: list[int]) -> None:
-        """Take the rows of files away, and the loads of which nothing is left."""
+        """Take the rows of files away, under `full` all of them."""
         if not file_ids:
             return
         self._connection.execute(f"delete from {self._table} where _file_id in (select unnest(?))", [file_ids])
         self._connection.execute(
             "update ops.files set released_at = now() where file_id in (select unnest(?))", [file_ids]
         )
-        self._connection.execute(
-            f"update ops.loads set status = 'discarded' where {OF_TABLE} and status = 'complete' "
-            "and load_id not in (select load_id from ops.files where released_at is null)",
-            self._key,
-        )
+        if self._source.bronze.delivers == "full":
+            self._connection.execute(f"update ops.loads set status = 'discarded' where {OF_TABLE}", self._key)
 
     def _known_files(self) -> dict[tuple[str, int, int], _Known]:
         """Return the files that the table holds rows of, the last of each path, by path, size and time of change."""
@@ -160,7 +158,7 @@ class _TableLanding:
     def _next(self, table: str, column: str) -> int:
         return int(self._one(f"select coalesce(max({column}), 0) + 1 from ops.{table}"))
 
-    def _one(self, query: str) -> object:
+    def _one(self, query: str) -> Any:
         row = self._connection.execute(query).fetchone()
         assert row is not None  # noqa: S101 - an aggregate or a constant
         return row[0]

@@ -52,7 +52,7 @@ create or replace macro ops.clock_of(value) as regexp_extract(value, '^.{11}([\d
 create or replace macro ops.offset_of(value) as regexp_extract(value, '^.{11}[\d:.]+ ?([-+].*)$', 1);
 
 create or replace macro ops.microseconds_of(clock) as case
-    when clock ~ '^(([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.]\d+)?)?|24:00(:00([.]0+)?)?)?$' then
+    when clock ~ '^(([01]\d|2[0-3]):[0-5]\d(:([0-5]\d([.]\d+)?|60([.]0+)?))?|24:00(:00([.]0+)?)?)?$' then
         coalesce(try_cast(substr(clock, 1, 2) as bigint), 0) * 3600000000
         + coalesce(try_cast(substr(clock, 4, 2) as bigint), 0) * 60000000
         + coalesce(try_cast(substr(clock, 7, 2) as bigint), 0) * 1000000

@@ -14,7 +14,7 @@ from loaders.roots import bronze_root
 from loaders.sources import read_sources
 
 
-class Plugin(BasePlugin):  # type: ignore[misc] # dbt-duckdb has no types
+class Plugin(BasePlugin):
     """Gives SQL the function `land_bronze`, which macros/increments/require_ledger.sql calls."""
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from tests.project.gym_feed import ENTRIES, MEMBERS, PROSPECTS, SALES, Feed
 # What values are replaced by, of numbers, flags and moments: spellings that are read, and some that are none.
 SPOILED = [
     "007", "+7", "-3", "12.5", "1e3", " 7 ", "", '""', "0x1F", "1_000", "99999999999", "9223372036854775808", "NULL",
-    "T", "f", "yes", "maybe", "2026-01-11", "2026-01-11T04:05:06.7890123Z", "2026-01-11 04:05+0200", "2026-02-30", "now",
-    "2026-01-11 24:00:00", "2026-01-11 23:59:60", '"a,b"', "é",
+    "T", "f", "yes", "maybe", "2026-01-11", "2026-01-11T04:05:06.7890123Z", "2026-01-11 04:05+0200", "2026-02-30",
+    "now", "2026-01-11 24:00:00", "2026-01-11 23:59:60", '"a,b"', "é",
 ]  # fmt: skip
 
 ROWS_ALONE = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
