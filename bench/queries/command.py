@@ -1,6 +1,7 @@
 """The command `queries`: benchmark queries under load."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -99,8 +100,9 @@ def queries(
     mixes = [Mix.weighted(chosen, weights)] if weights else [Mix.of(one) for one in chosen]
     rows: list[Row] = []
     for mix in mixes:
-        say(f"measuring {mix.name}")
-        rows += measure_mix(mix, wanted, run)
+        for engine, mix_there in _engines(mix, run):
+            say(f"measuring {mix_there.name}")
+            rows += measure_mix(mix_there, wanted, engine)
     comparisons = [compare(mix, run) for mix in mixes] if with_pgbench else []
     measured = figures(rows, run, comparisons, mixes[0] if weights else None)
     console().print(rows_table(rows, run))
@@ -108,3 +110,13 @@ def queries(
         click.echo(sentence.text)
     keep("queries", measured, read_circumstances(run.address), json_path)
     check_errors(rows)
+
+
+def _engines(mix: Mix, run: Run) -> list[tuple[Run, Mix]]:
+    """Return how a mix is run: DuckDB's file is asked beside PostgreSQL."""
+    if run.driver != "duckdb":
+        return [(run, mix)]
+    from bench.queries.duckdb_driver import in_duckdb
+
+    there = replace(mix, benchmarks=tuple(in_duckdb(one, run.address) for one in mix.benchmarks))
+    return [(replace(run, driver="asyncpg"), mix), (run, there)]

@@ -19,9 +19,10 @@
 {# DuckDB rounds '12.5' to 13; of what else its casts read, the callers' patterns let nothing through. #}
 {% macro duckdb__checked_input(expression, type) -%}
     {%- if type in ('smallint', 'integer', 'bigint') -%}
-        case when {{ ingot.plain_spelling(expression, type) }} then try_cast({{ expression }} as {{ type }}) end
+        case when {{ ingot.plain_spelling(expression, type) }} then try_cast ({{ expression }} as {{ type }}) end
     {%- else -%}
-        try_cast({{ expression }} as {{ ingot.column_type(type) }})
+        {# With a space: it is no call of the macro. #}
+        try_cast ({{ expression }} as {{ ingot.column_type(type) }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -31,5 +32,6 @@
     decimal(18, 3), and rounds what has more digits.
 #}
 {% macro column_type(type) -%}
-    {{ 'decimal(38, 9)' if target.type == 'duckdb' and type == 'numeric' else type }}
+    {%- set others = {'numeric': 'decimal(38, 9)', 'jsonb': 'json'} if target.type == 'duckdb' else {} -%}
+    {{ others.get(type, type) }}
 {%- endmacro %}
