@@ -61,8 +61,13 @@ end;
 
 create or replace macro ops.moment(value) as case
     when substr(value, 1, 4) = '0000' then null
-    -- Most are written so, and it costs a sixth.
-    when length(value) = 19 and value[18] <> '6' then try_cast(value as timestamp)
+    -- Most are written so, alone or with a Z or an offset behind, and it costs a tenth.
+    when value[17] = ':' and value[18] <> '6' and (length(value) = 19 or (length(value) = 20 and value[20] = 'Z'))
+        then try_cast(value[1:19] as timestamp)
+    when value[17] = ':' and value[18] <> '6' and length(value) = 25 and value[23] = ':'
+        and value[21:22] < '16' and value[24] < '6'
+        then try_cast(value[1:19] as timestamp)
+            - to_minutes(value[20:22]::bigint * 60 + (value[20] || value[24:25])::bigint)
     else try_cast(substr(value, 1, 10) as date)
         + to_microseconds(ops.microseconds_of(ops.clock_of(value)))
         - case
