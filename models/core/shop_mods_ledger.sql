@@ -27,7 +27,8 @@ latest_versions as (
     -- The content decides between two rows of one file, so that every build decides alike.
     {{ first_by(
         'entry_id',
-        '_version desc, mod_id asc, mod_sku asc, qty_change asc, credit_change asc, customer_id asc, created_at asc'
+        '_version desc, mod_id asc, mod_sku asc, qty_change asc, credit_change asc, '
+        ~ 'customer_id asc, created_at asc'
     ) }}
 ),
 
