@@ -35,6 +35,7 @@ class ConvertedFile:
         self._error: duckdb.Error | None = None
         self._at_end = False
         with contextlib.ExitStack() as stack:
+            stack.callback(stored.close)
             local = stack.enter_context(_local_copy(stored))
             self._connection = duckdb.connect(config=SETTINGS)
             stack.callback(self._connection.close)

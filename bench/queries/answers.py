@@ -29,7 +29,29 @@ def checked_benchmarks(names: Sequence[str], run: Run) -> list[Benchmark]:
     questions = {one.question for one in chosen}
     compared = run_async(check_answers([one for one in known if one.question in questions], run))
     click.echo(f"answers compared between layers: {compared}, all equal", err=True)
+    if run.driver == "duckdb":
+        compared = run_async(check_engines(chosen, run))
+        click.echo(f"answers compared between PostgreSQL and DuckDB: {compared}, all equal", err=True)
     return chosen
+
+
+async def check_engines(benchmarks: Sequence[Benchmark], run: Run) -> int:
+    """Compare PostgreSQL's answers with those of the file that `run` asks; return how many were compared."""
+    from bench.queries.duckdb_driver import in_duckdb
+
+    compared = 0
+    for benchmark in benchmarks:
+        expected = await _answers(benchmark, run)
+        for arguments, answer in (await _answers(in_duckdb(benchmark, run.address), run, by=run.driver)).items():
+            if difference := first_difference(expected[arguments], answer):
+                number, (left, right) = difference
+                raise AnswersDiffer(
+                    f"{_given(benchmark, arguments)}{benchmark.name} answers {_shown(left)} in PostgreSQL and "
+                    f"{_shown(right)} in DuckDB, in row {number}. Load, then run `dbt build` and `dbt build --target "
+                    "duckdb`, so that both have seen the same files."
+                )
+        compared += len(expected)
+    return compared
 
 
 async def check_answers(benchmarks: Sequence[Benchmark], run: Run) -> int:
@@ -76,8 +98,11 @@ def _comparable(row: tuple[Any, ...]) -> list[tuple[str, Any]]:
     ]
 
 
-async def _answers(benchmark: Benchmark, run: Run) -> dict[Arguments, Answer]:
-    """Return the answer for every set of arguments, fetched in parallel over the run's connections."""
+async def _answers(benchmark: Benchmark, run: Run, by: str = "asyncpg") -> dict[Arguments, Answer]:
+    """Return the answer for every set of arguments, fetched in parallel over the run's connections.
+
+    Whatever is measured: asyncpg runs queries in parallel on one event loop.
+    """
     every = benchmark.every_argument(run.seed)
     answers: dict[Arguments, Answer] = {}
 
@@ -85,9 +110,7 @@ async def _answers(benchmark: Benchmark, run: Run) -> dict[Arguments, Answer]:
         for arguments in some:
             answers[arguments] = await fetch(session, benchmark, arguments)
 
-    # Whatever is measured: asyncpg runs queries in parallel on one event loop.
-    by_asyncpg = replace(run, driver="asyncpg")
-    async with open_sessions([benchmark], by_asyncpg, min(run.connections, len(every))) as sessions:
+    async with open_sessions([benchmark], replace(run, driver=by), min(run.connections, len(every))) as sessions:
         await asyncio.gather(*(fetch_some(one, every[at :: len(sessions)]) for at, one in enumerate(sessions)))
     return answers
 

@@ -118,6 +118,10 @@ def queries(
         raise click.UsageError(
             "--slo finds its rates, --during its time: leave out -n, --pgbench and, with --slo, --rate."
         )
+    if driver == "duckdb" and (goal or during or with_pgbench):
+        raise click.UsageError(
+            "--driver duckdb asks its file beside PostgreSQL: leave out --slo, --during and --pgbench."
+        )
     run = Run(
         address=Address.from_environment(), driver=driver, connections=connections, seconds=duration or SECONDS,
         seed=seed, rate=rate, warm_up=warm_up, processes=processes, pipeline=pipeline, most_seconds=most,
@@ -135,7 +139,10 @@ def queries(
     if during is not None and len(mixes) > 1:
         raise click.UsageError("--during measures one query or one --mix: name it.")
     beside, missing = _pgbenches(mixes, run) if with_pgbench else ([], [])
-    say(f"measuring {', '.join(mix.name for mix in mixes)}")
+    elsewhere: list[tuple[Mix, Run]] = []
+    if driver == "duckdb":
+        run, elsewhere = _beside_duckdb(mixes, run)
+    say(f"measuring {', '.join(mix.name for mix in [*mixes, *(mix for mix, _ in elsewhere)])}")
     mix = mixes[0] if weights else None
     if during is not None:
         rows, taken = measure_during(mixes[0], run, during)
@@ -144,7 +151,7 @@ def queries(
         searches, rows = _searched(mixes, run, goal)
         measured = figures(rows, run, mix=mix, slo=searches)
     else:
-        rows = measure_mixes(mixes, wanted, run, rounds)
+        rows = measure_mixes(mixes, wanted, run, rounds, elsewhere=elsewhere)
         measured = figures(rows, run, [*(compare(one, rounds) for one in beside), *missing], mix)
     _tell(measured, read_circumstances_of(chosen, run.address), run, json_path)
     if measured.during is not None and measured.during.exit_code:
@@ -182,3 +189,15 @@ def _searched(mixes: Sequence[Mix], run: Run, goal: Goal) -> tuple[list[SloSearc
         searches.append(one)
         rows += some
     return searches, rows
+
+
+def _beside_duckdb(mixes: Sequence[Mix], run: Run) -> tuple[Run, list[tuple[Mix, Run]]]:
+    """Return how PostgreSQL is asked, and beside it the same mixes as DuckDB's file takes them."""
+    from bench.queries.duckdb_driver import in_duckdb
+
+    # The anchor and what is observed are the server's.
+    there = replace(run, anchor_seconds=0, is_observed=False)
+    mixes_there = [
+        replace(mix, benchmarks=tuple(in_duckdb(one, run.address) for one in mix.benchmarks)) for mix in mixes
+    ]
+    return replace(run, driver="asyncpg"), [(mix, there) for mix in mixes_there]

@@ -210,11 +210,19 @@ async def open_libpq(address: Address, benchmarks: Sequence[Benchmark], timeout:
     return Session(fetch, lambda: connection.closed, close, libpq.execute_many)
 
 
+async def _open_duckdb(_: Address, benchmarks: Sequence[Benchmark]) -> Session:
+    # Imported where it is used: 30 MiB that no other driver pays.
+    from bench.queries.duckdb_driver import open_duckdb
+
+    return await open_duckdb(benchmarks)
+
+
 DRIVERS = {
     "asyncpg": Driver(open_asyncpg),
     "psycopg": Driver(open_psycopg),
     "libpq": Driver(open_libpq, blocks=True),
     "psycopg-pipeline": Driver(open_libpq, blocks=True, is_pipelined=True),
+    "duckdb": Driver(_open_duckdb, blocks=True),
 }
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 
 from bench.errors import QueryFailed
@@ -31,22 +31,34 @@ def measure(benchmark: Benchmark, counts: Sequence[int | None], run: Run) -> lis
     return measure_mixes([Mix.of(benchmark)], counts, run)
 
 
-def measure_mixes(mixes: Sequence[Mix], counts: Sequence[int | None], run: Run, rounds: int = 1) -> list[Row]:
-    """Time mixes in alternating rounds, each beginning with another one.
+def measure_mixes(
+    mixes: Sequence[Mix],
+    counts: Sequence[int | None],
+    run: Run,
+    rounds: int = 1,
+    *,
+    elsewhere: Sequence[tuple[Mix, Run]] = (),
+) -> list[Row]:
+    """Time mixes in alternating rounds, each beginning with another one, beside those of another engine.
 
     Return, for each mix and count, a row a query and, where there are several queries, one of all together.
     """
-    found: dict[tuple[int, int], list[list[Round]]] = {}
-    with Bench(mixes, run) as bench:
+    with ExitStack() as stack:
+        bench = stack.enter_context(Bench(mixes, run))
+        measured = [(mix, bench, number) for number, mix in enumerate(mixes)]
+        measured += [(mix, stack.enter_context(Bench([mix], how)), 0) for mix, how in elsewhere]
+        found: list[list[list[list[Round]]]] = [[[] for _ in counts] for _ in measured]
         for turn in range(rounds):
-            for number in [*range(turn % len(mixes), len(mixes)), *range(turn % len(mixes))]:
+            for one in [*range(turn % len(measured), len(measured)), *range(turn % len(measured))]:
+                _, bench, number = measured[one]
                 for at, some in enumerate(bench.measure(number, counts, turn)):
-                    found.setdefault((number, at), []).append(some)
-    rows: list[Row] = []
-    for number, mix in enumerate(mixes):
-        for at, count in enumerate(counts):
-            rows += rows_of(mix, count, found[number, at])
-    return rows
+                    found[one][at].append(some)
+    return [
+        row
+        for (mix, _, _), by_count in zip(measured, found, strict=True)
+        for count, some in zip(counts, by_count, strict=True)
+        for row in rows_of(mix, count, some)
+    ]
 
 
 class Bench:

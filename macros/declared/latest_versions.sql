@@ -26,12 +26,12 @@ records as (
 ),
 
 latest_versions as (
-    select distinct on ({{ ingot.quoted_list(keys) }})
+    select {{ ingot.distinct_on(ingot.quoted_list(keys)) }}
         {{ ingot.quoted_list(columns) }},
         _load_id
     from records
     where {% for key in keys %}{{ adapter.quote(key) }} is not null{{ ' and ' if not loop.last }}{% endfor %}
-    order by {{ ingot.quoted_list(keys) }}, _version desc
+    {{ ingot.first_by(ingot.quoted_list(keys), '_version desc') }}
 )
 
 select

@@ -24,7 +24,7 @@
         {{ element_key }},
         {{ others | join(', ') }}
     from (
-        select distinct on ({{ key }})
+        select {{ ingot.distinct_on(key) }}
             {{ elements }}.*,
             latest_parents._latest_version
         from {{ elements }}
@@ -36,7 +36,7 @@
             group by {{ parent_key }}
         ) as latest_parents using ({{ parent_key }})
         where {{ element_key }} is not null
-        order by {{ key }}, _version desc, _element_number desc
+        {{ ingot.first_by(key, '_version desc, _element_number desc') }}
     ) as last_mentions
     {% if not is_incremental() or parent_key in unique_key -%}
     where _version = _latest_version

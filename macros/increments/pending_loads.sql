@@ -80,7 +80,7 @@
         oldest as (
             select
                 run_id,
-                encode(convert_to(run_id, 'UTF8'), 'hex') as run_hex,
+                {{ ingot.hex_of_text('run_id') }} as run_hex,
                 first_load_id,
                 path
             from complete_files
@@ -121,12 +121,11 @@
     {% if not load_ids %}
         {{ return({'load_ids': [], 'predicate': 'false', 'oldest': none}) }}
     {% endif %}
-    {% set predicate = "_load_id = any('{" ~ load_ids | join(',') ~ "}'::integer[])" %}
+    {% set predicate = ingot.is_one_of('_load_id', load_ids) %}
     {% set oldest = {
         'path': found.rows[0]['path'],
         'run_id': found.rows[0]['run_id'],
-        'version': "(convert_from(decode('" ~ found.rows[0]['run_hex'] ~ "', 'hex'), 'UTF8'), "
-            ~ found.rows[0]['first_load_id'] | int ~ ')',
+        'version': '(' ~ ingot.text_of_hex(found.rows[0]['run_hex']) ~ ', ' ~ found.rows[0]['first_load_id'] | int ~ ')',
     } %}
     {% if true in found.columns['has_older'].values() %}
         {% set predicate = predicate ~ ' and (_run_id collate "C", _first_load_id) >= ' ~ oldest.version %}
@@ -172,3 +171,19 @@
         ) %}
     {% endif %}
 {% endmacro %}
+
+
+{# Render the condition that `column` is one of these numbers, as a literal. #}
+{% macro is_one_of(column, numbers) -%}
+    {{ adapter.dispatch('is_one_of', 'ingot')(column, numbers) }}
+{%- endmacro %}
+
+
+{% macro postgres__is_one_of(column, numbers) -%}
+    {{ column }} = any('{{ "{" ~ numbers | join(',') ~ "}" }}'::integer[])
+{%- endmacro %}
+
+
+{% macro duckdb__is_one_of(column, numbers) -%}
+    {{ column }} in ({{ numbers | join(', ') }})
+{%- endmacro %}

@@ -18,10 +18,10 @@ entries as (
 ),
 
 latest_versions as (
-    select distinct on (entry_id) *
+    select {{ distinct_on('entry_id') }} *
     from entries
     where entry_id is not null
-    order by entry_id asc, _version desc
+    {{ first_by('entry_id', '_version desc') }}
 ),
 
 gym_entries as (

@@ -18,10 +18,10 @@ members as (
 ),
 
 latest_versions as (
-    select distinct on (member_id) *
+    select {{ distinct_on('member_id') }} *
     from members
     where member_id is not null
-    order by member_id asc, _version desc
+    {{ first_by('member_id', '_version desc') }}
 ),
 
 gym_members as (

@@ -15,10 +15,10 @@ prospects as (
 ),
 
 latest_versions as (
-    select distinct on (prospect_id) *
+    select {{ distinct_on('prospect_id') }} *
     from prospects
     where prospect_id is not null
-    order by prospect_id asc, _version desc
+    {{ first_by('prospect_id', '_version desc') }}
 ),
 
 gym_prospects as (

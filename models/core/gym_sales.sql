@@ -18,10 +18,10 @@ sales as (
 ),
 
 latest_versions as (
-    select distinct on (sale_id) *
+    select {{ distinct_on('sale_id') }} *
     from sales
     where sale_id is not null
-    order by sale_id asc, _version desc
+    {{ first_by('sale_id', '_version desc') }}
 ),
 
 gym_sales as (

@@ -16,7 +16,7 @@ customers as (
 ),
 
 latest_versions as (
-    select distinct on (customer_id)
+    select {{ distinct_on('customer_id') }}
         customer_id,
         name,
         role,
@@ -25,12 +25,10 @@ latest_versions as (
     from customers
     where customer_id is not null
     -- The content decides between two rows of one file, so that every build decides alike.
-    order by
-        customer_id asc,
-        _version desc,
-        name asc,
-        role asc,
-        level asc
+    {{ first_by(
+        'customer_id',
+        '_version desc, name asc, role asc, level asc'
+    ) }}
 ),
 
 shop_customers as (

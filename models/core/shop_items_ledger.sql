@@ -16,7 +16,7 @@ items_ledger as (
 ),
 
 latest_versions as (
-    select distinct on (entry_id)
+    select {{ distinct_on('entry_id') }}
         entry_id,
         item_id,
         item_sku,
@@ -28,15 +28,11 @@ latest_versions as (
     from items_ledger
     where entry_id is not null
     -- The content decides between two rows of one file, so that every build decides alike.
-    order by
-        entry_id asc,
-        _version desc,
-        item_id asc,
-        item_sku asc,
-        qty_change asc,
-        credit_change asc,
-        customer_id asc,
-        created_at asc
+    {{ first_by(
+        'entry_id',
+        '_version desc, item_id asc, item_sku asc, qty_change asc, credit_change asc, '
+        ~ 'customer_id asc, created_at asc'
+    ) }}
 ),
 
 shop_items_ledger as (

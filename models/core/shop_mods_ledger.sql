@@ -13,7 +13,7 @@ mods_ledger as (
 ),
 
 latest_versions as (
-    select distinct on (entry_id)
+    select {{ distinct_on('entry_id') }}
         entry_id,
         mod_id,
         mod_sku,
@@ -25,15 +25,11 @@ latest_versions as (
     from mods_ledger
     where entry_id is not null
     -- The content decides between two rows of one file, so that every build decides alike.
-    order by
-        entry_id asc,
-        _version desc,
-        mod_id asc,
-        mod_sku asc,
-        qty_change asc,
-        credit_change asc,
-        customer_id asc,
-        created_at asc
+    {{ first_by(
+        'entry_id',
+        '_version desc, mod_id asc, mod_sku asc, qty_change asc, credit_change asc, '
+        ~ 'customer_id asc, created_at asc'
+    ) }}
 ),
 
 shop_mods_ledger as (
