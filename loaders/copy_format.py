@@ -1,7 +1,7 @@
 """How the files of a source are read, and how COPY gets what they hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -29,7 +29,8 @@ class CopyFormat:
     """The format of a source's files, as its declaration says; `problems` says what of it cannot be.
 
     `quote` is "" where quotes are ordinary characters. `null_text` is COPY's. `names` are the columns of files without
-    a header (None: numbered), `renamed` gives fields of a header other names than their snake_case.
+    a header (None: numbered), `renamed` gives fields of a header other names than their snake_case. Where it is not
+    `for_copy`, what COPY does by itself is done beforehand: text is rewritten in UTF-8, blank lines are left out.
     """
 
     kind: FileKind = "csv"
@@ -47,6 +48,7 @@ class CopyFormat:
     keep_blank_lines: bool = False
     pad: bool = False
     trim: bool = False
+    for_copy: bool = True
 
     @property
     def is_json(self) -> bool:
@@ -71,7 +73,10 @@ class CopyFormat:
     @cached_property
     def encoding(self) -> Encoding | None:
         """The encoding of the files, None if nobody knows it."""
-        return find_encoding(self.encoding_name)
+        found = find_encoding(self.encoding_name)
+        if found is None or self.for_copy:
+            return found
+        return replace(found, is_rewritten=found.server != "UTF8" or found.is_rewritten)
 
     def dialect(self, width: int | None = None) -> Dialect | None:
         """Return how a CSV record of so many columns is read; None for JSON, where a newline ends it."""
@@ -85,7 +90,7 @@ class CopyFormat:
             comment=self.comment.encode(),
             trim=self.trim,
             keep_blank_lines=self.keep_blank_lines,
-            seeks_blank_lines=width is None or width < 2,
+            seeks_blank_lines=not self.for_copy or width is None or width < 2,
             width=width if self.pad else None,
         )
 

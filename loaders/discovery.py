@@ -71,7 +71,7 @@ def new_files(
             if file.content in claimed or (file.content in landed and not has_changed):
                 report.skipped += 1
                 continue
-            new = _landing_file(source, file)
+            new = landing_file(source, file)
         except FileError as error:
             failed.add(file)
             report.problems.append(FileError(f"{source.name}: {error}"))
@@ -83,7 +83,8 @@ def new_files(
         yield new
 
 
-def _landing_file(source: SourceTable, file: BronzeFile) -> LandingFile:
+def landing_file(source: SourceTable, file: BronzeFile) -> LandingFile:
+    """Return a file to land, its header read; FileError for what cannot be read."""
     copy_format = source.bronze.copy_format
     # Opened in any case: what cannot be read is not claimed.
     with closing(open_bronze(file, copy_format)) as stream:

@@ -9,6 +9,11 @@
     pattern is left to what fails that ('007', '+7').
 #}
 {% macro plain_spelling(expression, type) -%}
+    {{ adapter.dispatch('plain_spelling', 'ingot')(expression, type) }}
+{%- endmacro %}
+
+
+{% macro postgres__plain_spelling(expression, type) -%}
     {%- if type in ('smallint', 'integer', 'bigint') -%}
         {%- if ingot.has_input_check() -%}
             {{ expression }} = {{ expression }}::{{ type }}::text or{{ ' ' }}
@@ -34,5 +39,19 @@
             "try_cast does not know the type '" ~ type
             ~ "': give its plain spelling in macros/casts/plain_spelling.sql."
         ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Where DuckDB's cast is laxer than PostgreSQL's, the pattern is the check. #}
+{% macro duckdb__plain_spelling(expression, type) -%}
+    {%- if type in ('smallint', 'integer', 'bigint') -%}
+        {{ expression }} ~ '^[-+]?[0-9]+$'
+    {%- elif type in ('numeric', 'real', 'double precision') -%}
+        {{ expression }} ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$'
+    {%- elif type == 'date' -%}
+        {{ expression }} ~ '^\d{4}-\d{2}-\d{2}$' and substr({{ expression }}, 1, 4) <> '0000'
+    {%- else -%}
+        {{ ingot.postgres__plain_spelling(expression, type) }}
     {%- endif -%}
 {%- endmacro %}

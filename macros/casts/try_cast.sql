@@ -33,3 +33,24 @@
         end
     {%- endif -%}
 {%- endmacro %}
+
+
+{% macro duckdb__try_cast(expression, type) -%}
+    {%- set plain = ingot.plain_spelling(expression, type) -%}
+    {%- if type in ('timestamp', 'timestamptz') -%}
+        case when {{ plain }} then ops.moment({{ expression }}){{ " at time zone 'UTC'" if type == 'timestamptz' }} end
+    {%- elif type == 'boolean' -%}
+        case when {{ plain }} then lower({{ expression }}) in ('true', 't', 'yes', 'y', 'on', '1') end
+    {%- elif type in ('real', 'double precision') -%}
+        {# What is too large is infinite, and what is too small is 0; to PostgreSQL neither is a number. #}
+        case
+            when {{ plain }} and isfinite({{ ingot.checked_input(expression, type) }}) and (
+                {{ ingot.checked_input(expression, type) }} <> 0 or {{ expression }} !~ '^[^eE]*[1-9]'
+            ) then {{ ingot.checked_input(expression, type) }}
+        end
+    {%- elif type in ('smallint', 'integer', 'bigint') -%}
+        {{ ingot.checked_input(expression, type) }}
+    {%- else -%}
+        case when {{ plain }} then {{ ingot.checked_input(expression, type) }} end
+    {%- endif -%}
+{%- endmacro %}

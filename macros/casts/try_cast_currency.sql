@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 
-{% macro postgres__try_cast_currency(expression, type) -%}
+{% macro default__try_cast_currency(expression, type) -%}
     case
         when
             {{ expression }}

@@ -5,6 +5,21 @@
     PostgreSQL reads by DateStyle.
 #}
 {% macro try_cast_day(expression) -%}
+    {{ adapter.dispatch('try_cast_day', 'ingot')(expression) }}
+{%- endmacro %}
+
+
+{# The time of day has to be one, too. #}
+{% macro duckdb__try_cast_day(expression) -%}
+    case
+        when {{ expression }} ~ '^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?( ?(Z|[-+]\d{2}(:?\d{2})?))?)?$'
+            and {{ ingot.try_cast(expression, 'timestamptz') }} is not null
+            then {{ ingot.try_cast('substr(' ~ expression ~ ', 1, 10)', 'date') }}
+    end
+{%- endmacro %}
+
+
+{% macro postgres__try_cast_day(expression) -%}
     case
         when
             ({{ expression }} like '____-__-__' or {{ expression }} like '____-__-__T__:__:__%')

@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 
-{% macro postgres__try_cast_decimal_comma(expression, type) -%}
+{% macro default__try_cast_decimal_comma(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?([0-9]{1,3}([. ][0-9]{3})+|[0-9]+)(,[0-9]+)?$'
             then {{ ingot.checked_input("translate(" ~ expression ~ ", ',. ', '.')", type) }}

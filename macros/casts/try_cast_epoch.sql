@@ -8,7 +8,7 @@
 
 
 {# Twelve digits of seconds are the year 33658: more than twelve could be more than a timestamp. #}
-{% macro postgres__try_cast_epoch(expression, unit) -%}
+{% macro default__try_cast_epoch(expression, unit) -%}
     {%- set digits, divisor = (12, '') if unit == 'seconds' else (15, ' / 1000') -%}
     case
         when {{ expression }} ~ '^-?[0-9]{1,{{ digits }}}([.][0-9]{1,9})?$'

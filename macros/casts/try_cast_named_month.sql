@@ -9,7 +9,7 @@
 {%- endmacro %}
 
 
-{% macro postgres__try_cast_named_month(expression, type) -%}
+{% macro default__try_cast_named_month(expression, type) -%}
     {%- set month -%}
         (jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?|september|oct(ober)?|nov(ember)?|dec(ember)?)
     {%- endset -%}
@@ -17,6 +17,29 @@
         when
             {{ expression }}
             ~* '^({{ month }}[ -][0-9]{1,2}|[0-9]{1,2}[ -]{{ month }}),?[ -][0-9]{4}{{ ingot.time_pattern(type) }}$'
-            then {{ ingot.checked_utc(expression, type) }}
+            then {{ ingot.checked_utc(ingot.month_in_figures(expression), type) }}
     end
+{%- endmacro %}
+
+
+{# Render a date with its month's name as one that checked_utc reads: PostgreSQL knows the names. #}
+{% macro month_in_figures(expression) -%}
+    {{ adapter.dispatch('month_in_figures', 'ingot')(expression) }}
+{%- endmacro %}
+
+
+{% macro postgres__month_in_figures(expression) -%}
+    {{ expression }}
+{%- endmacro %}
+
+
+{% macro duckdb__month_in_figures(expression) -%}
+    regexp_replace(
+        {{ expression }},
+        '^([A-Za-z]+)?[ -]?([0-9]{1,2})[ -]?([A-Za-z]+)?,?[ -]([0-9]{4})',
+        '\4-' || list_position(
+            ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'],
+            lower(substr(regexp_extract({{ expression }}, '[A-Za-z]+'), 1, 3))
+        ) || '-\2'
+    )
 {%- endmacro %}

@@ -9,9 +9,9 @@
 
 
 {# Times 0.01, because a quotient has twenty digits behind its point. #}
-{% macro postgres__try_cast_percent(expression, type) -%}
+{% macro default__try_cast_percent(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?[0-9]+([.][0-9]+|,([0-9]{1,2}|[0-9]{4,}))? ?%$'
-            then ({{ ingot.checked_input("translate(" ~ expression ~ ", ',% ', '.')", 'numeric') }} * 0.01)::{{ type }}
+            then ({{ ingot.checked_input("translate(" ~ expression ~ ", ',% ', '.')", 'numeric') }} * 0.01)::{{ ingot.column_type(type) }}
     end
 {%- endmacro %}

@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 
-{% macro postgres__try_cast_thousands(expression, type) -%}
+{% macro default__try_cast_thousands(expression, type) -%}
     case
         when {{ expression }} ~ '^[-+]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?$'
             then {{ ingot.checked_input("replace(" ~ expression ~ ", ',', '')", type) }}

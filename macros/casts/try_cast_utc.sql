@@ -6,6 +6,16 @@
     columns of 350,000 members, 5 s of 11).
 #}
 {% macro try_cast_utc(expression) -%}
+    {{ adapter.dispatch('try_cast_utc', 'ingot')(expression) }}
+{%- endmacro %}
+
+
+{% macro duckdb__try_cast_utc(expression) -%}
+    {{ ingot.try_cast(expression, 'timestamptz') }}
+{%- endmacro %}
+
+
+{% macro postgres__try_cast_utc(expression) -%}
     case
         {# Every spelling begins with a year. What else LIKE lets in, PostgreSQL reads by DateStyle. #}
         when ltrim(substr({{ expression }}, 1, 4), '0123456789') <> '' then null

@@ -11,7 +11,7 @@
 {%- endmacro %}
 
 
-{% macro postgres__try_cast_written_date(expression, type, order) -%}
+{% macro default__try_cast_written_date(expression, type, order) -%}
     {%- set day = '([0-9]{1,2})' -%}
     {%- set shapes = {
         'year_first': ('([0-9]{4})[./]' ~ day ~ '[./]' ~ day, '\\1-\\2-\\3'),
@@ -46,6 +46,16 @@
 
 {# Render text that spells a date and perhaps a time, none of which the session decides, in UTC. #}
 {% macro checked_utc(expression, type) -%}
+    {{ adapter.dispatch('checked_utc', 'ingot')(expression, type) }}
+{%- endmacro %}
+
+
+{% macro duckdb__checked_utc(expression, type) -%}
+    ops.written_moment(replace({{ expression }}, 'T', ' ')){{ '::date' if type == 'date' else " at time zone 'UTC'" }}
+{%- endmacro %}
+
+
+{% macro postgres__checked_utc(expression, type) -%}
     {%- if type == 'date' -%}
         {{ ingot.checked_input(expression, 'date') }}
     {%- else -%}

@@ -5,10 +5,26 @@
     counts: a rank moves as files arrive, so compare ranks within one query. A file outside the
     run folders is older than all runs.
 
-    Arrays with ordinality in place of row_number(), because a window function anywhere in a query
+    In PostgreSQL arrays with ordinality in place of row_number(), because a window function anywhere in a query
     keeps parallel workers away from all of it. One array of one column each, in one order.
 #}
 {% macro file_versions(raw_table) -%}
+    {{ adapter.dispatch('file_versions', 'ingot')(raw_table) }}
+{%- endmacro %}
+
+
+{% macro duckdb__file_versions(raw_table) -%}
+    select
+        file_id as _file_id,
+        {{ ingot.run_id_sql() }} as _run_id,
+        first_load_id as _first_load_id,
+        row_number() over (order by _run_id, first_load_id, path, file_id) as _file_rank
+    from ops.files
+    where {{ ingot.of_table_sql(raw_table) }}
+{%- endmacro %}
+
+
+{% macro postgres__file_versions(raw_table) -%}
     select
         _file_id,
         _run_id,

@@ -31,7 +31,7 @@
         delivered.{{ element }} is null
         and kept.{{ parent }} = delivered.{{ parent }}
         and not exists (
-            select from {{ delta }} as present
+            select 1 from {{ delta }} as present
             where
                 ({{ ingot.quoted_list(keys, 'present') }}) = ({{ ingot.quoted_list(keys, 'kept') }})
                 and present.{{ parent }} is not null

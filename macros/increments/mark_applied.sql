@@ -12,7 +12,7 @@
     {% endif %}
 
     {% set lists = ingot.loads_read().values() | list %}
-    {% if lists %}
+    {% if lists and target.type != 'duckdb' %}
     do $check$
     begin
         {{ ingot.check_loads_sql() }}
@@ -24,13 +24,25 @@
     {% endif %}
     {% for list in lists if list.load_ids and not flags.EMPTY %}
         insert into ops.applied_loads (model, load_id)
-        select {{ ingot.model_name_sql() }}, unnest('{{ "{" ~ list.load_ids | join(",") ~ "}" }}'::integer[])
+        select {{ ingot.model_name_sql() }}, load_id
+        from ops.loads
+        where {{ ingot.is_one_of('load_id', list.load_ids) }}
         on conflict do nothing;
     {% endfor %}
 {% endmacro %}
 
 
 {# Render the name by which ops.applied_loads knows this model. #}
-{% macro model_name_sql() -%}
-    format('%I.%I', {{ ingot.literal(this.schema) }}, {{ ingot.literal(this.identifier) }})
+{% macro model_name_sql(relation=this) -%}
+    {{ adapter.dispatch('model_name_sql', 'ingot')(relation) }}
+{%- endmacro %}
+
+
+{% macro postgres__model_name_sql(relation) -%}
+    format('%I.%I', {{ ingot.literal(relation.schema) }}, {{ ingot.literal(relation.identifier) }})
+{%- endmacro %}
+
+
+{% macro duckdb__model_name_sql(relation) -%}
+    {{ ingot.literal(relation.schema ~ '.' ~ relation.identifier) }}
 {%- endmacro %}

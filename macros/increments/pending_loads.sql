@@ -85,7 +85,7 @@
 
         select
             load_id,
-            encode(convert_to(oldest.run_id, 'UTF8'), 'hex') as run_hex,
+            {{ ingot.hex_of_text('oldest.run_id') }} as run_hex,
             oldest.first_load_id,
             bool_or(
                 (complete_files.run_id collate "C", complete_files.first_load_id)
@@ -108,11 +108,11 @@
     {% if not load_ids %}
         {{ return({'load_ids': [], 'predicate': 'false'}) }}
     {% endif %}
-    {% set predicate = "_load_id = any('{" ~ load_ids | join(',') ~ "}'::integer[])" %}
+    {% set predicate = ingot.is_one_of('_load_id', load_ids) %}
     {% if true in found.columns['has_older'].values() %}
         {% set oldest = found.rows[0] %}
         {% set predicate = predicate ~ ' and (_run_id collate "C", _first_load_id) >= ('
-            ~ "convert_from(decode('" ~ oldest['run_hex'] ~ "', 'hex'), 'UTF8'), "
+            ~ ingot.text_of_hex(oldest['run_hex']) ~ ', '
             ~ oldest['first_load_id'] | int ~ ')' %}
     {% endif %}
     {{ return({'load_ids': load_ids, 'predicate': predicate}) }}
@@ -156,3 +156,19 @@
         ) %}
     {% endif %}
 {% endmacro %}
+
+
+{# Render the condition that `column` is one of these numbers, as a literal. #}
+{% macro is_one_of(column, numbers) -%}
+    {{ adapter.dispatch('is_one_of', 'ingot')(column, numbers) }}
+{%- endmacro %}
+
+
+{% macro postgres__is_one_of(column, numbers) -%}
+    {{ column }} = any('{{ "{" ~ numbers | join(',') ~ "}" }}'::integer[])
+{%- endmacro %}
+
+
+{% macro duckdb__is_one_of(column, numbers) -%}
+    {{ column }} in ({{ numbers | join(', ') }})
+{%- endmacro %}

@@ -3,6 +3,29 @@
     of a missing relation's error in every model.
 #}
 {% macro require_ledger() %}
+    {{ return(adapter.dispatch('require_ledger', 'ingot')()) }}
+{% endmacro %}
+
+
+{#
+    A DuckDB file has its ledger in it: what is new in bronze lands here, by the loader's function
+    (loaders/duckdb_plugin.py).
+#}
+{% macro duckdb__require_ledger() %}
+    {% if execute and flags.WHICH in ('build', 'run', 'retry') %}
+        {% set said = fromjson(run_query("select land_bronze('" ~ flags.PROJECT_DIR | replace("'", "''") ~ "')")
+            .columns[0].values()[0]) %}
+        {% if said.error %}
+            {{ exceptions.raise_compiler_error(said.error) }}
+        {% endif %}
+        {% for one in said.landed %}
+            {% do log(one.source ~ ': load ' ~ one.load_id ~ ': ' ~ one.files ~ ' files, ' ~ one.records ~ ' records', info=true) %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro postgres__require_ledger() %}
     {% if execute and not ingot.has_ledger() %}
         {% set is_old = run_query("select to_regclass('ops.loads') is not null").columns[0].values()[0] %}
         {{ exceptions.raise_compiler_error(
@@ -25,6 +48,17 @@
 
 
 {% macro has_ledger() %}
+    {{ return(adapter.dispatch('has_ledger', 'ingot')()) }}
+{% endmacro %}
+
+
+{% macro postgres__has_ledger() %}
     {% set found = run_query("select to_regclass('ops.ledger_version') is not null") %}
     {{ return(found.columns[0].values()[0]) }}
+{% endmacro %}
+
+
+{% macro duckdb__has_ledger() %}
+    {% set found = run_query("select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'applied_loads'") %}
+    {{ return(found.rows | length > 0) }}
 {% endmacro %}

@@ -1,7 +1,24 @@
 {#
-    Render the array of the objects in a jsonb array, in their order: jsonb_to_recordset raises an
-    error on anything else. A lone object stands for an array of one.
+    Render the objects in a jsonb array, in their order, as rows of a join: what is no object is left
+    out. A lone object stands for an array of one.
 #}
 {% macro json_objects(expression) -%}
-    jsonb_path_query_array({{ expression }}, '$[*] ? (@.type() == "object")')
+    {{ adapter.dispatch('json_objects', 'ingot')(expression) }}
+{%- endmacro %}
+
+
+{# jsonb_to_recordset raises an error on anything but objects. #}
+{% macro postgres__json_objects(expression) -%}
+    jsonb_array_elements(jsonb_path_query_array({{ expression }}, '$[*] ? (@.type() == "object")'))
+{%- endmacro %}
+
+
+{% macro duckdb__json_objects(expression) -%}
+    unnest(list_filter(
+        case json_type({{ expression }})
+            when 'ARRAY' then json_extract({{ expression }}, '$[*]')
+            when 'OBJECT' then [{{ expression }}]
+        end,
+        lambda element: json_type(element) = 'OBJECT'
+    ))
 {%- endmacro %}

@@ -9,7 +9,8 @@
     many builders, and may not wait for another.
 #}
 {% macro lock_model() %}
-    {% if ingot.is_building() and not model.batch %}
+    {# Of a DuckDB file one process is the only builder. #}
+    {% if ingot.is_building() and not model.batch and target.type != 'duckdb' %}
         {% do ingot.wait_for_model('1229866756, ' ~ ingot.name_hash(this)) %}
         {% do ingot.current_relation(this) %}
     {% endif %}
@@ -84,8 +85,40 @@
 {# Render text as SQL, whatever is in it and whatever standard_conforming_strings is. #}
 {% macro literal(text) -%}
     {%- if modules.re.search('[^ -~]|[\\\\\']', text) -%}
-        convert_from(decode('{{ text.encode('utf-8').hex() }}', 'hex'), 'UTF8')
+        {{ ingot.text_of_hex(text.encode('utf-8').hex()) }}
     {%- else -%}
         '{{ text }}'
     {%- endif -%}
+{%- endmacro %}
+
+
+{# Render the text whose UTF-8 is written in hexadecimal figures. #}
+{% macro text_of_hex(figures) -%}
+    {{ adapter.dispatch('text_of_hex', 'ingot')(figures) }}
+{%- endmacro %}
+
+
+{% macro postgres__text_of_hex(figures) -%}
+    convert_from(decode('{{ figures }}', 'hex'), 'UTF8')
+{%- endmacro %}
+
+
+{% macro duckdb__text_of_hex(figures) -%}
+    decode(unhex('{{ figures }}'))
+{%- endmacro %}
+
+
+{# Render the hexadecimal figures of a text's UTF-8. #}
+{% macro hex_of_text(expression) -%}
+    {{ adapter.dispatch('hex_of_text', 'ingot')(expression) }}
+{%- endmacro %}
+
+
+{% macro postgres__hex_of_text(expression) -%}
+    encode(convert_to({{ expression }}, 'UTF8'), 'hex')
+{%- endmacro %}
+
+
+{% macro duckdb__hex_of_text(expression) -%}
+    hex(encode({{ expression }}))
 {%- endmacro %}

@@ -77,3 +77,33 @@
     {% endfor %}
     {{ return(additions) }}
 {% endmacro %}
+
+
+{#
+    dbt-duckdb's compares the types of a contract strictly; a sum of integers is a hugeint to DuckDB.
+    Here the columns are cast, and a column that is missing is the cast's error.
+#}
+{% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) %}
+    {% if temporary or not config.get('contract').enforced %}
+        {{ return(dbt.duckdb__create_table_as(
+            temporary, relation, compiled_code, language, partitioned_by, sorted_by
+        )) }}
+    {% endif %}
+    create table {{ relation }} as
+    select
+    {%- for column in model.columns.values() %}
+        {{ adapter.quote(column.name) }}::{{ ingot.column_type(column.data_type) }} as {{ adapter.quote(column.name) }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from (
+        {{ compiled_code }}
+    ) as model_subq;
+    {% for addition in ingot.constraint_additions() %}
+        alter table {{ relation }} {{ addition }};
+    {% endfor %}
+{% endmacro %}
+
+
+{# Scans skip what a column's minima and maxima rule out; an index would slow every write, and no query here asks for one. #}
+{% macro duckdb__create_indexes(relation) %}
+{% endmacro %}

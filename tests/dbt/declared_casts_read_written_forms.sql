@@ -57,7 +57,7 @@ actual_values as (
     select
         '{{ cast }} {{ type }}' as cast_name,
         spelling,
-        expected::{{ type }}::text as expected,
+        expected::{{ column_type(type) }}::text as expected,
         ({{ declared_cast('spelling', type, none if cast == 'none' else cast) }})::text as actual
     from (
         values

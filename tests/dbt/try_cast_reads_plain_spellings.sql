@@ -37,7 +37,7 @@ actual_values as (
     select
         '{{ type }}' as type_name,
         spelling,
-        expected::{{ type }}::text as expected,
+        expected::{{ column_type(type) }}::text as expected,
         ({{ try_cast('spelling', type) }})::text as actual
     from (
         values

@@ -8,7 +8,7 @@ entries as (
 
 {# Counted from the latest entry and not from today, so that the same data give the same rows. #}
 last_days as (
-    select latest_day - day_number as day
+    select latest_day - day_number::integer as day
     from (
         select (max(entry_date) at time zone 'UTC')::date as latest_day
         from entries

@@ -10,32 +10,22 @@ files as (
     {{ file_versions(source('evo', 'prospects')) }}
 ),
 
-{# One pass over the document: on 29 fields a third of the time of as many `->>`. #}
 fields as (
-    select
-        source._load_id,
-        source._file_id,
-        files._run_id,
-        files._first_load_id,
-        {{ record_version('files', 'source') }} as _version,
-        prospect.*
-    from source
-    inner join files on source._file_id = files._file_id
-    cross join lateral jsonb_to_record({{ json_object('source.raw') }}) as prospect (
-        "idProspect" text,
-        "idBranch" text,
-        "firstName" text,
-        "lastName" text,
-        email text,
-        telephone text,
-        document text,
-        gender text,
-        "currentStatus" text,
-        origin text,
-        "registerDate" text,
-        "conversionDate" text,
-        "idEmployeeConsultant" text
-    )
+    {{ json_records([
+        'idProspect',
+        'idBranch',
+        'firstName',
+        'lastName',
+        'email',
+        'telephone',
+        'document',
+        'gender',
+        'currentStatus',
+        'origin',
+        'registerDate',
+        'conversionDate',
+        'idEmployeeConsultant'
+    ]) }}
 ),
 
 renamed as (

@@ -10,29 +10,19 @@ files as (
     {{ file_versions(source('evo', 'sales')) }}
 ),
 
-{# One pass over the document: on 29 fields a third of the time of as many `->>`. #}
 fields as (
-    select
-        source._load_id,
-        source._file_id,
-        files._run_id,
-        files._first_load_id,
-        {{ record_version('files', 'source') }} as _version,
-        sale.*
-    from source
-    inner join files on source._file_id = files._file_id
-    cross join lateral jsonb_to_record({{ json_object('source.raw') }}) as sale (
-        "idSale" text,
-        "idBranch" text,
-        "idMember" text,
-        "idProspect" text,
-        "saleDate" text,
-        "totalValue" text,
-        "discountValue" text,
-        "servicePaymentStatus" text,
-        "flRemoved" text,
-        "idEmployee" text
-    )
+    {{ json_records([
+        'idSale',
+        'idBranch',
+        'idMember',
+        'idProspect',
+        'saleDate',
+        'totalValue',
+        'discountValue',
+        'servicePaymentStatus',
+        'flRemoved',
+        'idEmployee'
+    ]) }}
 ),
 
 renamed as (

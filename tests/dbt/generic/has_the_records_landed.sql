@@ -22,7 +22,7 @@
         select records.*
         from {{ view }} as records
         inner join {{ applied_loads }} as applied_loads on records._load_id = applied_loads.load_id
-        where applied_loads.model = format('%I.%I', '{{ model.schema }}', '{{ model.identifier }}')
+        where applied_loads.model = {{ ingot.model_name_sql(model) }}
     ),
 
     {% if parent_key -%}
@@ -36,7 +36,7 @@
     last_mentions as (
         select distinct on ({{ keys | join(', ') }}) *
         from mentions
-        where ({{ columns | join(', ') }}) is not null
+        where {{ columns | join(' is not null and ') }} is not null
         order by {{ keys | join(', ') }}, _version desc, _element_number desc
     ),
     {%- endif %}
@@ -48,7 +48,7 @@
             {% endfor -%}
             true as is_landed
         from {{ 'last_mentions' if parent_key else 'landed_records' }}
-        where {% if parent_key %}_version = _latest_version{% else %}({{ columns | join(', ') }}) is not null{% endif %}
+        where {% if parent_key %}_version = _latest_version{% else %}{{ columns | join(' is not null and ') }} is not null{% endif %}
     ),
 
     built as (

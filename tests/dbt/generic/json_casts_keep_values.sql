@@ -26,9 +26,7 @@
         {% if array -%}
         select elements.document
         from documents
-        cross join lateral jsonb_array_elements(
-            {{ ingot.json_objects("documents.document -> '" ~ array ~ "'") }}
-        ) as elements (document)
+        cross join lateral {{ ingot.json_objects("(documents.document -> '" ~ array ~ "')") }} as elements (document)
         {%- else -%}
         select * from documents
         {%- endif %}

@@ -1,0 +1,133 @@
+"""Records of bronze files into a DuckDB table: cut as for COPY, and read by DuckDB out of a pipe."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+
+from loaders.blocks import BadRecord
+from loaders.copy_format import CopyFormat
+from loaders.dealing import Dealer
+from loaders.duckdb_file import quoted
+from loaders.errors import FileError
+from loaders.landing_file import LandingFile
+
+# Cutting holds the interpreter's lock, decompression does not; DuckDB takes what is left of the cores.
+WORKERS = 2
+# A record is 16 MiB long at most (blocks.py); its lineage comes before it.
+MAX_LINE_BYTES = 17 * 1024**2
+BUFFER_BYTES = 2 * MAX_LINE_BYTES
+
+
+def copy_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[LandingFile]) -> None:
+    """Insert the records of files with equal columns, lineage before each; FileError names the first that cannot be.
+
+    Rows arrive in any order: the lineage tells it.
+    """
+    try:
+        _copy(connection, table, files)
+    except duckdb.Error as error:
+        if len(files) == 1:
+            said = " ".join(str(error).split())[:500]
+            raise FileError(f"{files[0].path}: DuckDB cannot read it: {said}. Fix it or remove it.") from error
+        # The transaction is lost in any case; which file it was, a second reading tells.
+        connection.execute("rollback")
+        connection.execute("begin")
+        for file in files:
+            copy_files(connection, table, [file])
+        raise
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[LandingFile]) -> None:
+    copy_format = files[0].copy_format
+    columns = [*copy_format.lineage_columns, *files[0].columns]
+    values = [f"{quoted(name)}::integer" for name in copy_format.lineage_columns] + [*map(quoted, files[0].columns)]
+    with _piped(files) as readable:
+        connection.execute(
+            f"insert into {table} ({', '.join(map(quoted, columns))}) "
+            f"select {', '.join(values)} from {reading(readable, columns, copy_format)}"
+        )
+    if failed := next((file.error for file in files if file.error is not None), None):
+        raise failed
+
+
+def reading(descriptor: int, columns: Sequence[str], copy_format: CopyFormat) -> str:
+    """Return the table function that reads records with their lineage as text, as COPY would."""
+    quote = copy_format.copy_quote
+    options = {
+        "auto_detect": "false",
+        "header": "false",
+        "all_varchar": "true",
+        "columns": "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in columns) + "}",
+        "delim": _literal(copy_format.copy_delimiter),
+        "quote": _literal(quote),
+        "escape": _literal(quote),
+        "nullstr": _literal(copy_format.null_text),
+        "allow_quoted_nulls": "false",
+        # Else the load with the number that stands for NULL would be NULL.
+        "force_not_null": "[" + ", ".join(map(_literal, copy_format.lineage_columns)) + "]",
+        "max_line_size": str(MAX_LINE_BYTES),
+        "buffer_size": str(BUFFER_BYTES),
+        # A newline in quotes ends no record: only reading from the front tells.
+        "parallel": str(copy_format.is_json).lower(),
+    }
+    listed = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return f"read_csv('/dev/fd/{descriptor}', {listed})"
+
+
+@contextmanager
+def _piped(files: Sequence[LandingFile]) -> Iterator[int]:
+    """Write the files' records into a pipe, and give the end that is read from; files have their errors afterwards."""
+    readable, writable = os.pipe()
+    dealer, lock = Dealer(files, lambda _: None), threading.Lock()
+    workers = [threading.Thread(target=_write, args=(dealer, writable, lock), daemon=True) for _ in range(WORKERS)]
+
+    def end() -> None:
+        for worker in workers:
+            worker.join()
+        os.close(writable)
+
+    ender = threading.Thread(target=end, daemon=True)
+    for thread in (*workers, ender):
+        thread.start()
+    try:
+        yield readable
+    finally:
+        # Where DuckDB has stopped reading, whoever writes gets an error.
+        os.close(readable)
+        ender.join()
+        dealer.close()
+
+
+def _write(dealer: Dealer, writable: int, lock: threading.Lock) -> None:
+    while (reader := dealer.take()) is not None:
+        file = reader.file
+        try:
+            while (piece := reader.next()) is not None:
+                if isinstance(piece, BadRecord):
+                    raise FileError(
+                        f"{file.path}, record {piece.record} (byte {piece.offset}): {piece.reason}. Fix it."
+                    )
+                piece = piece.with_plain_line_ends()
+                if b"\0" in piece.data:
+                    raise FileError(f"{file.path}: a NUL byte stands behind byte {piece.offset}. Fix the file.")
+                with lock:
+                    file.records += piece.records
+                    _write_all(writable, piece.data)
+        except FileError as error:
+            file.fail(error)
+        except OSError as error:
+            # DuckDB says why it stopped; nobody reads what is left.
+            file.fail(FileError(f"{file.path}: it was not read to its end: {error}."))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
