@@ -1,4 +1,4 @@
-"""The command line: python -m loaders load | prune | status | rejects | discard | declare | extract | db."""
+"""The command line: python -m loaders load | prune | status | rejects | discard | declare | extract | db | cluster."""
 
 import json
 import sys
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import psycopg
@@ -23,10 +22,8 @@ from loaders.load_report import LoadOptions
 from loaders.retry import RETRY_SECONDS
 from loaders.roots import bronze_root
 from loaders.segments import drop_retired
+from loaders.server_commands import cluster, db
 from loaders.sources import read_sources, select_sources
-
-if TYPE_CHECKING:
-    from loaders.server import LocalServer
 
 SHOWN_RAW_BYTES = 200
 
@@ -288,54 +285,8 @@ def extract(
     sys.exit(run(names, options, json_path))
 
 
-@main.group()
-def db() -> None:
-    """Run the local PostgreSQL.
-
-    Example: python -m loaders db up
-    """
-
-
-@db.command()
-@one_line_errors
-def up() -> None:
-    """Start the local server; create it first if there is none.
-
-    Example: PGPORT=54400 python -m loaders db up
-    """
-    click.echo(_server().up())
-
-
-@db.command()
-@click.option("--remove-data", is_flag=True, help="Delete the server's data, too.")
-@one_line_errors
-def down(remove_data: bool) -> None:
-    """Stop the local server.
-
-    Example: python -m loaders db down
-    """
-    server = _server()
-    click.echo(server.down())
-    if remove_data:
-        server.remove()
-        click.echo("its data is deleted")
-
-
-@db.command()
-@one_line_errors
-def url() -> None:
-    """Print the database's URL, with the local server's well-known password; any other is left to PGPASSWORD.
-
-    Example: psql "$(python -m loaders db url)"
-    """
-    click.echo(Address.from_environment().psql_url)
-
-
-def _server() -> "LocalServer":
-    # Imported where it is used: a load pays for no psutil.
-    from loaders.server import LocalServer
-
-    return LocalServer(Path(".pgdata"), Address.from_environment())
+main.add_command(db)
+main.add_command(cluster)
 
 
 def _reader(connection: psycopg.Connection) -> LedgerReader:

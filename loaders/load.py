@@ -10,6 +10,7 @@ from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
 from loaders.deliveries import Manifests, may_be_unfinished, newest_delivery, whole_runs
 from loaders.discovery import FailedFiles, new_files
+from loaders.distribution import is_cluster
 from loaders.errors import FileError, LoadError
 from loaders.ledger import Ledger
 from loaders.ledger_files import KnownFile, known_files
@@ -86,6 +87,7 @@ class TableLoader:
         # Before anything is changed: a full refresh of what cannot be listed is none.
         listed = self._list_files(report)
         with connect(self._address) as connection:
+            is_cluster(connection)  # no worker of one
             create_ledger(connection)
             try:
                 with lock_table(connection, self.source.raw_table, alone=self._is_alone):

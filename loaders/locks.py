@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors, sql
 
+from loaders.distribution import is_cluster
 from loaders.errors import LoadError
 from loaders.raw_table import RawTable
 
@@ -28,6 +29,8 @@ HASH = "hashtext(format('%%I.%%I', %s::text, %s::text))"
 # queue runs dry before the next.
 ATTEMPT_MS = 20
 STATEMENT_MS = 40
+# On a cluster, every node is asked for its lock, one after another.
+CLUSTER_STATEMENT_MS = 500
 PAUSE_SECONDS = (0.05, 0.4)
 
 
@@ -95,10 +98,11 @@ def change_tables(
     the lock and the commit in one message: the readers do not wait for this process to get its turn.
     """
     deadline = time.monotonic() + seconds
+    statement_ms = CLUSTER_STATEMENT_MS if is_cluster(connection) else STATEMENT_MS
     lock = sql.SQL(
         "set local lock_timeout = {}; set local statement_timeout = {}; lock table {} in access exclusive mode; "
         "set local lock_timeout = 0; set local statement_timeout = 0"
-    ).format(sql.Literal(ATTEMPT_MS), sql.Literal(STATEMENT_MS), names)
+    ).format(sql.Literal(ATTEMPT_MS), sql.Literal(statement_ms), names)
     while True:
         try:
             with exclusive_ddl(connection):

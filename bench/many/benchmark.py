@@ -16,7 +16,7 @@ from bench.environment import read_circumstances
 from bench.errors import AnswersDiffer, QueryFailed
 from bench.many.connection import Connection, Payload, QueryResult, Target
 from bench.many.delaying_proxy import delaying_proxy
-from bench.many.payloads import FEWER, KINDS, PEOPLE, SALES, TRADES, common_words, different_payloads
+from bench.many.payloads import FEWER, KINDS, common_words, different_payloads
 from bench.many.run_queries import MODES, Mode, run_queries
 from bench.results import json_option, keep, rounds_option, say, seed_option
 from bench.tables import print_comparisons
@@ -24,7 +24,7 @@ from loaders.connection import Address, connect
 
 GATHER = "max_parallel_workers_per_gather"
 SEQUENTIAL = "one connection"
-READ = [("core", name.removeprefix("core.")) for name in (PEOPLE, SALES, TRADES)]
+READ = [("core", "people")]
 SAME_ROWS = "All variants returned the same rows."
 Method = Callable[[Target, Sequence[Payload]], list[QueryResult]]
 

@@ -210,7 +210,7 @@ async def open_libpq(address: Address, benchmarks: Sequence[Benchmark], timeout:
     return Session(fetch, lambda: connection.closed, close, libpq.execute_many)
 
 
-async def _open_duckdb(_: Address, benchmarks: Sequence[Benchmark]) -> Session:
+async def _open_duckdb(_: Address, benchmarks: Sequence[Benchmark], timeout: float) -> Session:  # noqa: ASYNC109 - a file has no limit
     # Imported where it is used: 30 MiB that no other driver pays.
     from bench.queries.duckdb_driver import open_duckdb
 

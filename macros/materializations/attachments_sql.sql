@@ -142,6 +142,10 @@
                 classid = 'pg_constraint'::regclass
                 and objid in (select oid from pg_constraint where conrelid = relation)
             )
+            {# Citus puts it on a distributed table. #}
+            and not (classid = 'pg_trigger'::regclass and objid in (
+                select oid from pg_trigger where tgisinternal and tgname ~ '^truncate_trigger'
+            ))
             and not (
                 classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
                 and objid in (select rule_id from views)
@@ -152,6 +156,10 @@
         from pair
         inner join pg_depend
             on classid = 'pg_class'::regclass and objid = relation and objsubid = 0
+        {# As every table that Citus distributes. #}
+        where (refclassid, refobjid) not in (
+            select 'pg_extension'::regclass, oid from pg_extension where extname = 'citus'
+        )
         union all
         select is_live, concat(refclassid, ' ', refobjid, deptype), '', pg_describe_object(refclassid, refobjid, 0)
         from pair

@@ -53,6 +53,7 @@
     {% endcall %}
     {% do create_indexes(built) %}
     {% do run_query('analyze ' ~ built) %}
+    {% do ingot.copy_to_nodes(built) %}
     {% do run_query('alter table ' ~ built ~ ' rename to ' ~ adapter.quote(table.identifier)) %}
     {% do apply_grants(table, config.get('grants'), should_revoke=false) %}
     {% do persist_docs(table, model) %}
@@ -67,7 +68,15 @@
     {% set fresh = make_intermediate_relation(table, '__dbt_fresh') %}
     {% do run_query('savepoint fresh') %}
     {% call statement('fresh') %}
+        {% if ingot.distribution() %}
+        {{ ingot.create_empty_sql(fresh, ingot.contracted_select_sql(ingot.ungathered_sql(sql), checked=false)) }};
+        {% set additions = ingot.constraint_additions() if config.get('contract').enforced else [] %}
+        {% if additions %}
+        alter table {{ fresh }} {{ additions | join(', ') }};
+        {% endif %}
+        {% else %}
         {{ get_create_table_as_sql(False, fresh, 'select * from (' ~ sql ~ '\n) as no_rows limit 0') }}
+        {% endif %}
     {% endcall %}
     {% do create_indexes(fresh) %}
     {% set found = {} %}

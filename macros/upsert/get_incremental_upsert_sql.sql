@@ -21,6 +21,7 @@
     {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
     {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
 
+    {% if not ingot.distribution() %}
     {#
         A delta that is small beside the table is looked up in the key's index, so that its cost
         follows the new rows. The planner would rather hash, which reads the whole table: 1.0 s
@@ -31,6 +32,7 @@
         pg_relation_size('{{ arg_dict['temp_relation'] }}') > pg_relation_size('{{ table }}') / 8
     )::text, true)
     from unnest(array['enable_hashjoin', 'enable_mergejoin']) as setting;
+    {% endif %}
 
     {# Unchanged rows are dropped here: `on conflict ... where` would lock, so write, them all. #}
     insert into {{ table }} as kept ({{ ingot.quoted_list(columns) }})
@@ -57,6 +59,37 @@
     {%- else %}
     do nothing
     {%- endif %};
+    {% if not arg_dict['keeps_delta'] %}
+    {{ ingot.drop_gathered_sql(arg_dict['temp_relation']) }}
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    Without an index: DuckDB joins the delta with the table by hash, and reads no column that it need
+    not. Where an increment compares all rows (must_compare), what is not in the delta goes.
+#}
+{% macro duckdb__get_incremental_upsert_sql(arg_dict) %}
+    {% set keys = arg_dict['unique_key'] %}
+    {% set keys = [keys] if keys is string else keys | list %}
+    {% set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
+    {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
+    {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
+    merge into {{ arg_dict['target_relation'] }} as kept
+    using {{ arg_dict['temp_relation'] }} as delta
+    on {% for key in keys %}kept.{{ adapter.quote(key) }} = delta.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{% endfor %}
+    {% if compared %}
+    when matched
+        and ({{ ingot.quoted_list(compared, 'kept') }}) is distinct from ({{ ingot.quoted_list(compared, 'delta') }})
+        then update set
+        {%- for column in moved %}
+        {{ adapter.quote(column) }} = delta.{{ adapter.quote(column) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    {% endif %}
+    when not matched then insert ({{ ingot.quoted_list(columns) }}) values ({{ ingot.quoted_list(columns, 'delta') }})
+    {% if ingot.must_compare() %}
+    when not matched by source then delete
+    {% endif %};
 {% endmacro %}
 
 

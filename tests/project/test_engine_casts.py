@@ -50,7 +50,7 @@ CASTS = {
     "thousands": "try_cast_thousands('spelling', 'numeric')",
     "percent": "try_cast_percent('spelling', 'numeric')",
     "currency": "try_cast_currency('spelling', 'numeric')",
-    **{f"{order}_first": f"try_cast_written_date('spelling', 'date', '{order}_first')" 
+    **{f"{order}_first": f"try_cast_written_date('spelling', 'date', '{order}_first')"
        for order in ("year", "day", "month")},
     "day_first_moment": "try_cast_written_date('spelling', 'timestamptz', 'day_first')",
     "named_month": "try_cast_named_month('spelling', 'date')",

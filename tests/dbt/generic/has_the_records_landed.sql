@@ -32,7 +32,7 @@
         inner join {{ applied_loads }} as applied_loads on loads.load_id = applied_loads.load_id
         where
             loads.status = 'pruned'
-            and applied_loads.model = format('%I.%I', '{{ model.schema }}', '{{ model.identifier }}')
+            and applied_loads.model = {{ ingot.model_name_sql(model) }}
     ),
 
     {% if parent_key -%}
