@@ -12,6 +12,7 @@ from bench.generate.command import generate
 from bench.many.benchmark import many
 from bench.queries.command import queries
 from bench.results import FOLDER, PAGE, rows_option
+from bench.scale.command import scale
 from bench.tune.command import tune
 from loaders.command_line import one_line_errors
 
@@ -66,7 +67,7 @@ def demo(rows: int, yes: bool) -> None:
     run_demo(rows, yes=yes)
 
 
-for command in (generate, queries, tune, many, load, records, transform):
+for command in (generate, queries, tune, many, load, records, transform, scale):
     cli.add_command(command)
 
 
