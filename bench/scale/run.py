@@ -57,7 +57,8 @@ class ScaleRun:
         progress = Progress(len(planned))
         with connect(self.address, application_name="ingot bench") as connection:
             steps = Steps(self.folder, self.address, connection, self.state.scale, self.state.seed)
-            steps.prepare()
+            if len(self.state.done) < len(planned):
+                steps.prepare()
             for number, stage in enumerate(planned[len(self.state.done) :], len(self.state.done) + 1):
                 self._run(stage, steps, progress, number)
         stages = _with_records(self.state.done)

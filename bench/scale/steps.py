@@ -143,11 +143,15 @@ class Steps:
     def _build(self, stage: Stage, *layers: str) -> Outcome:
         """Build the models of an entity in these layers."""
         selected = [f"source:evo.{stage.entity}+,path:models/{layer}" for layer in layers]
-        results = self._dbt("run", "--select", *selected).result.results
-        models = {result.node.name: round(float(result.execution_time), 3) for result in results}
-        tables = [result.node.relation_name for result in results if result.node.config.materialized != "view"]
-        size = sum(self._number("select pg_total_relation_size(%s::regclass)", table) for table in tables)
-        return Outcome(bytes=size, models={name: seconds for name, seconds in models.items() if "stg_" not in name})
+        results = [
+            one for one in self._dbt("run", "--select", *selected).result.results
+            if one.node.resource_type == "model" and one.node.config.materialized != "view"
+        ]  # fmt: skip
+        size = "select pg_total_relation_size(%s::regclass)"
+        return Outcome(
+            bytes=sum(self._number(size, one.node.relation_name) for one in results),
+            models={one.node.name: round(float(one.execution_time), 3) for one in results},
+        )
 
     def _dbt(self, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner  # takes a second to import
