@@ -15,7 +15,7 @@ from psycopg import sql
 from bench.errors import ToolError
 from bench.scale.disk import Disk
 from bench.scale.stages import ScaleFigures, Stage, StageFigures, planned_stages, sentences
-from bench.scale.state import State, read_state
+from bench.scale.state import FILE_NAME, State, read_state
 from bench.scale.steps import Steps
 from loaders.connection import Address, connect
 
@@ -116,21 +116,23 @@ def scale_run(
     """
     own = replace(address, database=DATABASE)
     with connect(address) as connection:
-        found = connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone()
+        query = "select true from pg_database where datname = %s"
+        found = connection.execute(query, [DATABASE]).fetchone()
         drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(DATABASE))
         if anew:
             connection.execute(drop)
             found = None
             shutil.rmtree(folder, ignore_errors=True)
+        is_known = (folder / FILE_NAME).exists()
         state = read_state(folder, scale=scale, seed=seed, entities=entities)
-        if (found is None) != (not state.done and state.begun is None):
+        if (found and not is_known) or (not found and (state.done or state.begun)):
             raise ToolError(
                 f"The database {DATABASE} and the state of a run in {folder} do not belong together: one of them is "
                 "missing. Begin again with --anew, which removes both, or name that run's --folder."
             )
-        if found is None:
+        state.keep(folder)
+        if not found:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
-            state.keep(folder)
         yield ScaleRun(folder, own, state)
         if not keep:
             connection.execute(drop)

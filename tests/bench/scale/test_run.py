@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.scale.steps import Outcome, Stage, Steps
+from bench.scale.stages import Stage
+from bench.scale.steps import Outcome, Steps
 from loaders.connection import Address, connect
 from tests.bench.support import use
 
