@@ -59,9 +59,10 @@ class Steps:
         }[stage.step](stage)  # fmt: skip
 
     def landed_records(self, entity: str) -> int:
-        """Return how many records of an entity complete loads have landed."""
+        """Return how many records of an entity have landed, those that are pruned by now included."""
         return self._number(
-            "select coalesce(sum(records), 0) from ops.loads where status = 'complete' and table_name = %s",
+            "select coalesce(sum(records), 0) from ops.loads"
+            " where status not in ('started', 'failed', 'discarded') and table_name = %s",
             f"evo__{entity}",
         )
 
