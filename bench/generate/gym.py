@@ -145,6 +145,8 @@ def _write_parts(folder: Path, parts: Mapping[Path, Part], *, scale: float, seed
         raise ToolError(
             f"{folder} cannot be written: {error}. Choose another folder with --to, or free space."
         ) from error
+    except RuntimeError as error:  # all that DuckDB lets through of a signal's exception
+        raise KeyboardInterrupt from error
     return GeneratedFile(folder, rows, sum(path.stat().st_size for path in parts), time.monotonic() - began)
 
 

@@ -1,6 +1,9 @@
 import gzip
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +16,7 @@ from bench.cli import main
 from bench.errors import ToolError
 from bench.generate import gym
 from bench.generate.gym import generate_gym, generate_gym_day
+from tests.bench.support import REPOSITORY, wait_until
 
 SCALE = 0.0002
 Record = dict[str, Any]
@@ -169,3 +173,15 @@ def test_generation_goes_on_with_the_parts_that_are_missing(tmp_path: Path) -> N
     generate_gym(tmp_path, scale=SCALE, runs=1, seed=1, entities=["sales"], resume=True)
     assert digests(tmp_path) == whole
     assert first.stat().st_mtime_ns == written_at
+
+
+def test_ctrl_c_is_one_line_and_leaves_no_part_half_written(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "generate", "gym", "--scale", "0.01", "--entity", "entries", "--to"]
+    with subprocess.Popen(
+        [*command, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as child:
+        wait_until(lambda: any(tmp_path.rglob(".part-*")))
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert (child.returncode, said.splitlines()[-1:]) == (130, ["interrupted"])
+    assert not any(tmp_path.rglob(".part-*"))
