@@ -55,15 +55,14 @@ def scale(
 
 def stages_table(stages: Sequence[StageFigures]) -> Table:
     """Return a row a stage, the published figures in the last two columns."""
-    headings = [
-        "records", "seconds", "records/s", "written MB", "disk GB, most", "loader MiB, most", "published records/s",
-        "published at scale 1",
-    ]  # fmt: skip
-    return table("The gym's pipeline", ["stage"], headings, map(_row, stages), ["note"])
+    headings = ["records", "seconds", "records/s", "files or tables MB", "disk GB, most", "loader MiB, most"]
+    last = ["published records/s; at scale 1", "note"]
+    return table("The gym's pipeline", ["stage"], headings, map(_row, stages), last)
 
 
 def _row(one: StageFigures) -> list[str]:
-    first = one.stage.phase == "first build"
+    rate = PUBLISHED_RATES.get(one.stage.step, "")
+    whole = PUBLISHED_TIMES.get((one.stage.entity, one.stage.step), "") if one.stage.phase == "first build" else ""
     note = ", ".join(filter(None, [one.note, f"begun {one.attempts} times" if one.attempts > 1 else ""]))
     return [
         str(one.stage),
@@ -73,7 +72,6 @@ def _row(one: StageFigures) -> list[str]:
         f"{one.bytes / 1e6:,.0f}",
         f"{one.disk_bytes / 1e9:.2f}",
         "-" if one.peak_bytes is None else f"{one.peak_bytes / MIB:.0f}",
-        PUBLISHED_RATES.get(one.stage.step, "-"),
-        PUBLISHED_TIMES.get((one.stage.entity, one.stage.step), "-") if first else "-",
+        "; ".join(filter(None, [rate, whole])) or "-",
         note,
     ]
