@@ -10,21 +10,50 @@ files as (
     {{ file_versions(source('evo', 'members')) }}
 ),
 
+parents as (
+    select
+        parent.*,
+        source._load_id,
+        source._file_id,
+        files._run_id,
+        files._first_load_id,
+        {{ record_version('files', 'source') }} as _version
+    from source
+    inner join files on source._file_id = files._file_id
+    cross join lateral jsonb_to_record({{ json_object('source.raw') }}) as parent (
+        "idMember" text,
+        memberships jsonb
+    )
+),
+
 {# A parent without an element has a row, too: it says that there is none any more. #}
 elements as (
-    {{ json_elements('memberships', parent_key='idMember', fields=[
-        'idMemberMembership',
-        'idMembership',
-        'name',
-        'startDate',
-        'endDate',
-        'membershipStatus',
-        'cancelDate',
-        'idSale',
-        'saleDate',
-        'valueNextMonth',
-        'loyaltyEndDate'
-    ]) }}
+    select
+        element.*,
+        parents._load_id,
+        parents._file_id,
+        parents._run_id,
+        parents._first_load_id,
+        parents._version,
+        parents."idMember" as parent_id,
+        items._element_number
+    from parents
+    left join lateral jsonb_array_elements(
+        {{ json_objects('parents.memberships') }}
+    ) with ordinality as items (item, _element_number) on true
+    left join lateral jsonb_to_record(items.item) as element (
+        "idMemberMembership" text,
+        "idMembership" text,
+        name text,
+        "startDate" text,
+        "endDate" text,
+        "membershipStatus" text,
+        "cancelDate" text,
+        "idSale" text,
+        "saleDate" text,
+        "valueNextMonth" text,
+        "loyaltyEndDate" text
+    ) on true
 ),
 
 renamed as (

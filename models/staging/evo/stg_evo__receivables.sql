@@ -10,17 +10,46 @@ files as (
     {{ file_versions(source('evo', 'sales')) }}
 ),
 
+parents as (
+    select
+        parent.*,
+        source._load_id,
+        source._file_id,
+        files._run_id,
+        files._first_load_id,
+        {{ record_version('files', 'source') }} as _version
+    from source
+    inner join files on source._file_id = files._file_id
+    cross join lateral jsonb_to_record({{ json_object('source.raw') }}) as parent (
+        "idSale" text,
+        receivables jsonb
+    )
+),
+
 {# A parent without an element has a row, too: it says that there is none any more. #}
 elements as (
-    {{ json_elements('receivables', parent_key='idSale', fields=[
-        'idReceivable',
-        'dueDate',
-        'ammount',
-        'ammountPaid',
-        'paymentDate',
-        'status',
-        'paymentMethodName'
-    ]) }}
+    select
+        element.*,
+        parents._load_id,
+        parents._file_id,
+        parents._run_id,
+        parents._first_load_id,
+        parents._version,
+        parents."idSale" as parent_id,
+        items._element_number
+    from parents
+    left join lateral jsonb_array_elements(
+        {{ json_objects('parents.receivables') }}
+    ) with ordinality as items (item, _element_number) on true
+    left join lateral jsonb_to_record(items.item) as element (
+        "idReceivable" text,
+        "dueDate" text,
+        ammount text,
+        "ammountPaid" text,
+        "paymentDate" text,
+        status text,
+        "paymentMethodName" text
+    ) on true
 ),
 
 renamed as (
