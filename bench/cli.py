@@ -14,6 +14,7 @@ from bench.many.benchmark import many
 from bench.page.markdown import DOCUMENT, write_tables
 from bench.queries.command import queries
 from bench.results import FOLDER, PAGE, rows_option
+from bench.scale.command import scale
 from bench.tune.command import tune
 from loaders.command_line import one_line_errors
 
@@ -73,7 +74,7 @@ def demo(rows: int, yes: bool) -> None:
     run_demo(rows, yes=yes)
 
 
-for command in (generate, queries, tune, many, load, records, transform, compare, figures):
+for command in (generate, queries, tune, many, load, records, transform, compare, figures, scale):
     cli.add_command(command)
 
 

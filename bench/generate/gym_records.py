@@ -59,6 +59,30 @@ delivered as (
 )
 """
 
+# The day after a feed of one run: of each id in the range, a new one and one of $ids known ones, which comes as it was
+# last or changed.
+DELIVERED_THE_DAY_AFTER = """
+with
+ids as (
+    select $ids + range as id, true as is_new from range($first, $last)
+    union all
+    select draw(range, 'day after', $ids), false from range($first, $last)
+),
+versions as (
+    select
+        id,
+        case
+            when is_new or happens(id, 'changed the day after', 50) then 3 * $run
+            when draw(id, 'copies 0', 100) < 2 then 1 + draw(id, 'copies 0', 100)
+            else 0
+        end as version
+    from ids
+),
+delivered as (
+    select id, version, hash(id, version) as revision from versions
+)
+"""
+
 MEMBERS = """
 , members as (
     select

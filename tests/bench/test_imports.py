@@ -16,6 +16,7 @@ ORDER = (
     "bench.generate",
     "bench.queries",
     "bench.tune bench.many bench.compare",
+    "bench.scale",
     "bench.page",
     "bench.demo",
     "bench.cli",

@@ -1,6 +1,9 @@
 import gzip
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +15,8 @@ import pytest
 from bench.cli import main
 from bench.errors import ToolError
 from bench.generate import gym
-from bench.generate.gym import generate_gym
+from bench.generate.gym import generate_gym, generate_gym_day
+from tests.bench.support import REPOSITORY, wait_until
 
 SCALE = 0.0002
 Record = dict[str, Any]
@@ -144,3 +148,40 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_one_entity_alone_is_as_among_all(feed: Path, tmp_path: Path) -> None:
     generate_gym(tmp_path, scale=SCALE, runs=3, seed=1, entities=["members"])
     assert digests(tmp_path) == {path: it for path, it in digests(feed).items() if path.startswith("entity=members/")}
+
+
+def test_the_day_after_brings_new_sales_known_ones_and_changed_ones(tmp_path: Path) -> None:
+    generate_gym(tmp_path, scale=SCALE, runs=1, seed=1, entities=["sales"])
+    known = {record["idSale"]: record for record in records(tmp_path, "sales")}
+    assert generate_gym_day(tmp_path, scale=SCALE, seed=1, entities=["sales"]).rows == 26
+    brought = parts(tmp_path, "sales")["ingestion_date=2026-01-12/run_id=20260112T030000Z/part-00001.jsonl.gz"]
+    new = [record["idSale"] for record in brought if record["idSale"] not in known]
+    assert new == list(range(2561, 2574))
+    again = [
+        {**record, "flRemoved": None} == {**known[record["idSale"]], "flRemoved": None}
+        for record in brought
+        if record["idSale"] in known
+    ]
+    assert 0 < sum(again) < len(again) == 13
+
+
+def test_generation_goes_on_with_the_parts_that_are_missing(tmp_path: Path) -> None:
+    whole = digests(generate_gym(tmp_path, scale=SCALE, runs=1, seed=1, entities=["sales"]).path)
+    first, second = sorted(tmp_path.rglob("*.jsonl.gz"))
+    written_at = first.stat().st_mtime_ns
+    second.unlink()
+    generate_gym(tmp_path, scale=SCALE, runs=1, seed=1, entities=["sales"], resume=True)
+    assert digests(tmp_path) == whole
+    assert first.stat().st_mtime_ns == written_at
+
+
+def test_ctrl_c_is_one_line_and_leaves_no_part_half_written(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "generate", "gym", "--scale", "0.01", "--entity", "entries", "--to"]
+    with subprocess.Popen(
+        [*command, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as child:
+        wait_until(lambda: any(tmp_path.rglob(".part-*")))
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert (child.returncode, said.splitlines()[-1:]) == (130, ["interrupted"])
+    assert not any(tmp_path.rglob(".part-*"))

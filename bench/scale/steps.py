@@ -1,0 +1,172 @@
+"""What each step does: generate, load, build core and marts, prune; with the commands that a user would run."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+
+from bench.environment import repository_path
+from bench.errors import AnswersDiffer, StepFailed, ToolError
+from bench.generate.gym import ENTITIES, distinct_records, generate_gym, generate_gym_day, new_records
+from bench.scale.stages import Stage
+from loaders.connection import Address
+
+LAUNCHER = repository_path("bench/compare/timed_child.py")
+SAID_CHARACTERS = 600
+# The core table that has a row an entity's record.
+CORE_TABLES = {name: f"core.gym_{name}" for name in ("members", "sales", "entries", "prospects")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a step has to tell, as StageFigures has it."""
+
+    bytes: int = 0
+    peak_bytes: int | None = None
+    models: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass
+class Steps:
+    """The steps of a run in one database: bronze files and the commands' own words are in `folder`."""
+
+    folder: Path
+    address: Address
+    connection: psycopg.Connection
+    scale: float
+    seed: int
+    manifest: Any = None
+
+    def prepare(self) -> None:
+        """Parse the dbt project, which takes seconds and is no stage's work."""
+        self.manifest = self._dbt("parse").result
+
+    def run(self, stage: Stage) -> Outcome:
+        """Run one step to its end; it may have been broken off before. StepFailed carries what it said."""
+        return {
+            "generate": self._generate, "load": self._load, "core": self._core, "marts": self._marts,
+            "prune": self._prune,
+        }[stage.step](stage)  # fmt: skip
+
+    def landed_records(self, entity: str) -> int:
+        """Return how many records of an entity have landed, those that are pruned by now included."""
+        return self._number(
+            "select coalesce(sum(records), 0) from ops.loads"
+            " where status not in ('started', 'failed', 'discarded') and table_name = %s",
+            f"evo__{entity}",
+        )
+
+    def check(self, stage: Stage) -> None:
+        """Raise AnswersDiffer unless the core table has a row for each distinct record so far; it is counted anew."""
+        [entity] = [one for one in ENTITIES if one.name == stage.entity]
+        expected = distinct_records(entity, self.scale)
+        if stage.phase == "a day":
+            expected += new_records(entity, self.scale)
+        table = CORE_TABLES[stage.entity]
+        found = self._number(f"select count(*) from {table}")
+        if found != expected:
+            raise AnswersDiffer(
+                f"{table} has {found:,} rows after {stage}, of {expected:,} distinct records that were delivered: no "
+                "figure of this run counts. See `python -m loaders status`, then begin again with --anew."
+            )
+
+    def _generate(self, stage: Stage) -> Outcome:
+        bronze = self.folder / "bronze" / "evo"
+        if stage.phase == "first build":
+            written = generate_gym(
+                bronze, scale=self.scale, runs=1, seed=self.seed, entities=[stage.entity], resume=True
+            )
+        else:
+            written = generate_gym_day(bronze, scale=self.scale, seed=self.seed, entities=[stage.entity])
+        return Outcome(bytes=written.bytes)
+
+    def _load(self, stage: Stage) -> Outcome:
+        return Outcome(peak_bytes=self._loader("load", f"evo.{stage.entity}"), bytes=self._raw_bytes(stage))
+
+    def _core(self, stage: Stage) -> Outcome:
+        return self._build(stage, "staging", "core")
+
+    def _marts(self, stage: Stage) -> Outcome:
+        return self._build(stage, "marts")
+
+    def _prune(self, stage: Stage) -> Outcome:
+        from loaders.__main__ import main  # its modules are not needed before
+
+        if "prune" not in main.commands:
+            return Outcome(bytes=self._raw_bytes(stage), note="not run: the loader has no such command")
+        peak = self._loader("prune", f"evo.{stage.entity}")
+        return Outcome(peak_bytes=peak, bytes=self._raw_bytes(stage))
+
+    def _raw_bytes(self, stage: Stage) -> int:
+        query = "select coalesce(sum(pg_total_relation_size(relid)), 0) from pg_partition_tree(%s::regclass)"
+        return self._number(query, f"staging.evo__{stage.entity}")
+
+    def _number(self, query: str, *arguments: str) -> int:
+        row = self.connection.execute(query, arguments).fetchone()
+        return int(row[0]) if row else 0
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "commands.log"
+
+    def _loader(self, *arguments: str) -> int:
+        """Run a command of the loader in a process group of its own, and return its peak memory in bytes."""
+        environment = os.environ | self.address.environment | {"BRONZE_ROOT": str((self.folder / "bronze").absolute())}
+        with self._log.open("a") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-S", str(LAUNCHER), sys.executable, "-m", "loaders", *arguments],
+                cwd=repository_path("dbt_project.yml").parent, env=environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
+            )  # fmt: skip
+            try:
+                said, _ = child.communicate()
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGINT)
+                child.wait()
+                raise
+        measured = said.split()
+        if len(measured) != 3 or measured[2] != "0":
+            words = " ".join(self._log.read_text(errors="replace").split())[-SAID_CHARACTERS:]
+            raise StepFailed(f"`python -m loaders {' '.join(arguments)}` failed: {words} All it said: {self._log}", 1)
+        return int(measured[1])
+
+    def _build(self, stage: Stage, *layers: str) -> Outcome:
+        """Build the models of an entity in these layers."""
+        selected = [f"source:evo.{stage.entity}+,path:models/{layer}" for layer in layers]
+        results = [
+            one for one in self._dbt("run", "--select", *selected).result.results
+            if one.node.resource_type == "model" and one.node.config.materialized != "view"
+        ]  # fmt: skip
+        size = "select pg_total_relation_size(%s::regclass)"
+        return Outcome(
+            bytes=sum(self._number(size, one.node.relation_name) for one in results),
+            models={one.node.name: round(float(one.execution_time), 3) for one in results},
+        )
+
+    def _dbt(self, *arguments: str) -> Any:
+        from dbt.cli.main import dbtRunner  # takes a second to import
+
+        root = str(repository_path("dbt_project.yml").parent)
+        options = ["--project-dir", root, "--profiles-dir", root, "--target-path", str(self.folder / "target")]
+        said: list[str] = []
+        with mock.patch.dict(os.environ, self.address.environment), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # dbt's own dependencies
+            runner = dbtRunner(manifest=self.manifest, callbacks=[lambda event: said.append(str(event.info))])
+            done = runner.invoke(["--quiet", "--log-path", str(self.folder / "logs"), *arguments, *options])
+        if isinstance(done.exception, KeyboardInterrupt):
+            raise done.exception
+        if not done.success:
+            words = " ".join(" ".join(said).split())[-SAID_CHARACTERS:]
+            raise ToolError(f"dbt {' '.join(arguments)} failed: {words} {done.exception or ''} Fix that, then go on.")
+        return done
