@@ -98,3 +98,15 @@ def test_every_engine_builds_the_same_rows(
     for engine in engines.values():
         engine.build("run", "--full-refresh", "--select", "core")
     assert differences(engines, tables(parsed)) == []
+
+
+@pytest.mark.slow
+def test_all_tests_and_unit_tests_pass_without_a_server(bronze: Bronze, tmp_path: Path) -> None:
+    generate_people(bronze.root / "people", rows=5000, seed=1)
+    generate_gym(bronze.root / "evo", scale=0.0002, runs=2, seed=1)
+    generate_shop(bronze.root / "shop", rows=5000, seed=1)
+    engine = DuckDB(tmp_path, bronze.root)
+    engine.build("build")
+    engine.build("build")
+    engine.build("source", "freshness")
+    assert engine.query("select count(*) from ops.loads where status = 'complete'") == [(8,)]
