@@ -1,5 +1,7 @@
 -- One row per minute of the last hour and table that was landed in it: records and megabytes, those
--- of a load spread evenly over its time, and the loads that ended. Loads that are running count with
+-- of a load spread evenly over its time, and the loads that ended. Loads that are running count by
+-- what has landed of them.
+with
 -- what has landed of them.
 with
 
