@@ -1,6 +1,8 @@
--- One row per minute of the last hour and table that was landed in it: records and megabytes, those of
--- a load spread evenly over its time, and the loads that ended. Loads that are running count with what
--- has landed of them.
+-- One row per minute of the last hour and table that was landed in it: records and megabytes, those
+-- of a load spread evenly over its time, and the loads that ended. Loads that are running count by
+-- what has landed of them.
+with
+-- what has landed of them.
 with
 
 minutes as (
@@ -18,12 +20,12 @@ loads as (
         table_name,
         status,
         started_at,
+        rejected,
         coalesce(finished_at, clock_timestamp()) as ended_at,
         case
             when status = 'started' then ops.count_landed(load_id)
             else records
         end as records,
-        rejected,
         -- How much of a running one's bytes have landed is not known.
         case when status <> 'started' then bytes end as bytes
     from ops.loads
@@ -38,10 +40,11 @@ shares as (
         loads.table_schema,
         loads.table_name,
         loads.load_id,
-        loads.status <> 'started' and loads.ended_at < minutes.minute + interval '1 minute' as has_ended,
         loads.records,
         loads.rejected,
         loads.bytes,
+        loads.status <> 'started'
+        and loads.ended_at < minutes.minute + interval '1 minute' as has_ended,
         extract(
             epoch from least(loads.ended_at, minutes.minute + interval '1 minute')
             - greatest(loads.started_at, minutes.minute)

@@ -1,5 +1,5 @@
--- One row per load that is running: how much of it has landed, by how many COPYs at this moment, and
--- what these wait for. One without a session was interrupted; the next load undoes it.
+-- One row per load that is running: how much of it has landed, by how many COPYs at this moment,
+-- and what these wait for. One without a session was interrupted; the next load undoes it.
 with
 
 sessions as (
@@ -16,8 +16,8 @@ sessions as (
         -- The class of a load's lock: loaders/locks.py.
         and locks.classid::bigint = 1229866753
         and locks.database = (
-            select oid from pg_database
-            where datname = current_database()
+            select pg_database.oid from pg_database
+            where pg_database.datname = current_database()
         )
     group by locks.objid
 ),
@@ -40,15 +40,15 @@ select
     started.table_schema,
     started.table_name,
     started.started_at,
-    clock_timestamp() - started.started_at as running_for,
     started.files as file_count,
-    round(started.bytes / 1e6, 1) as megabytes,
     started.records,
+    sessions.wait_events,
+    clock_timestamp() - started.started_at as running_for,
+    round(started.bytes / 1e6, 1) as megabytes,
     round(
         started.records / extract(epoch from clock_timestamp() - started.started_at)
     ) as records_a_second,
     coalesce(sessions.copy_count, 0) as copy_count,
-    sessions.wait_events,
     sessions.load_id is null as is_interrupted
 from started
 left join sessions on started.load_id = sessions.load_id

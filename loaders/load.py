@@ -138,7 +138,9 @@ class TableLoader:
             if self._options.remove_missing and bronze.delivers == "partitions":
                 run.remove_missing(listed)
         elif whole := self._whole(listed, [], report):
+            gone = run.missing(listed)
             self._must_refresh = not run.refresh(whole, on_load)
+            report.removed = 0 if self._must_refresh else len(gone)
             report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
         elif known_files(connection, table):
             raise LoadError(

@@ -7,7 +7,7 @@ a file that is older than something pruned needs pruned rows, and dbt refuses to
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import psycopg
@@ -99,16 +99,7 @@ def prune(connection: psycopg.Connection, table: RawTable, retention: Retention)
         # Loads that come until the next time are a segment of their own, which goes as a whole when they have aged.
         close_segment(connection, table, min_bytes=SEGMENT_BYTES, min_share=SEGMENT_SHARE)
         left = drop_retired(connection, table, seconds=DROP_SECONDS)
-        return PrunedTable(
-            load_ids=plan.load_ids,
-            records=plan.records,
-            kept=plan.kept,
-            has_models=plan.has_models,
-            blocking=plan.blocking,
-            bytes_before=before,
-            bytes_after=_bytes(connection, table),
-            left=left,
-        )
+        return replace(plan, bytes_before=before, bytes_after=_bytes(connection, table), left=left)
 
 
 def _loads(connection: psycopg.Connection, table: RawTable, ignored_schemas: Collection[str]) -> dict[int, _Load]:

@@ -73,7 +73,9 @@ def complete_restore(connection: psycopg.Connection, pruned: PrunedLoad, claim: 
         if started.rowcount != 1:
             raise LoadError(f"load {claim.load_id} was undone by another loader. Load again.")
         count_files(connection, claim.load_id, claim.files)
-        connection.execute("update ops.files set released_at = now() where load_id = %(old)s", ids)
+        connection.execute(
+            "update ops.files set released_at = now() where load_id = %(old)s and released_at is null", ids
+        )
         connection.execute(
             """
             update ops.files as new set

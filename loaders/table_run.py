@@ -144,9 +144,13 @@ class TableRun:
         """Return the landed files by path."""
         return {file.path: file for file in known_files(self._connection, self._table) if file.is_landed}
 
+    def missing(self, listed: Sequence[BronzeFile]) -> set[str]:
+        """Return the paths of landed files that bronze no longer has."""
+        return self._landed().keys() - {file.path for file in listed}
+
     def remove_missing(self, listed: Sequence[BronzeFile]) -> None:
         """Take the rows of files that bronze no longer has away."""
-        gone = self._landed().keys() - {file.path for file in listed}
+        gone = self.missing(listed)
         if gone and not listed:
             raise LoadError(f"{self._source.name}: bronze holds no file at all: nothing was removed. Set BRONZE_ROOT.")
         while gone:

@@ -4,6 +4,16 @@
     nodes share: a question takes 8 ms a cast.
 #}
 {% macro has_input_check() %}
+    {{ return(adapter.dispatch('has_input_check', 'ingot')()) }}
+{% endmacro %}
+
+
+{% macro duckdb__has_input_check() %}
+    {{ return(false) }}
+{% endmacro %}
+
+
+{% macro postgres__has_input_check() %}
     {% if not execute %}
         {{ return(true) }}
     {% endif %}

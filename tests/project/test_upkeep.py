@@ -219,8 +219,8 @@ def test_monitoring_of_running_loads_and_of_the_last_hour(address: Address, conn
     with connect(address) as other:
         other.execute("select pg_advisory_lock_shared(%s, 2)", [LOCK_LOAD])
         [row] = connection.execute(query("monitoring_running_loads")).fetchall()
-        assert (row[0], row[5], row[6], row[7], row[9], row[11]) == (2, 1, 3, 90, 0, False)
-        assert 0.5 < row[8] < 1.5
+        assert (row[0], row[4], row[5], row[8], row[10], row[11]) == (2, 1, 90, 3, 0, False)
+        assert 0.5 < row[9] < 1.5
     wait_until(lambda: connection.execute(query("monitoring_running_loads")).fetchall()[0][11] is True)
     minutes = connection.execute(query("monitoring_last_hour")).fetchall()
     assert len(minutes) == 60
