@@ -130,9 +130,10 @@ class Run:
 
     def discard(self) -> None:
         """Remove what was written of a run that failed; what cannot be removed never lands."""
+        # The manifest first, which a store may have taken though it said no: its cursor must not outlive the records.
         # What holds the loader off goes last.
         with suppress(FileError):
-            for name in (*self.files, part_name(len(self.files) + 1), STARTED):
+            for name in (MANIFEST, *self.files, part_name(len(self.files) + 1), STARTED):
                 self.root.delete_file(f"{self.folder}/{name}")
 
     def _write_part(self) -> None:

@@ -139,7 +139,7 @@ def analytics(installed: Installed, address: Address) -> Iterator[Analytics]:
     shutil.rmtree(folder)
 
 
-def test_the_packages_hold_their_files_and_the_extra(installed: Installed) -> None:
+def test_the_packages_hold_their_files_and_the_extras(installed: Installed) -> None:
     wanted = {
         str(path.relative_to(REPOSITORY) if folder == "ingot" else Path("ingot") / path.relative_to(REPOSITORY))
         for folder in ("loaders", "bench", "ingot")
@@ -150,8 +150,9 @@ def test_the_packages_hold_their_files_and_the_extra(installed: Installed) -> No
     assert {name for name in held if name.startswith("ingot/")} == wanted
     # And nothing at the top level that another project may have.
     assert {name.split("/")[0] for name in held} <= {"ingot", "ingot-0.1.0.dist-info", ".."}
-    assert installed.distribution.metadata.get_all("Provides-Extra") == ["peers"]
-    assert "pip install '.[peers]'" in (REPOSITORY / "docs" / "benchmarks.md").read_text()
+    assert sorted(installed.distribution.metadata.get_all("Provides-Extra") or []) == ["extract", "peers"]
+    for extra, page in (("peers", "benchmarks.md"), ("extract", "adding-a-source.md")):
+        assert f"pip install '.[{extra}]'" in (REPOSITORY / "docs" / page).read_text()
 
 
 def test_an_editable_install_is_refused(installed: Installed, tmp_path: Path) -> None:

@@ -70,6 +70,19 @@ def test_a_full_disk_is_refused_and_nothing_is_left(extractor: Extractor, monkey
     )
 
 
+def test_a_manifest_that_is_there_though_its_write_failed_goes_with_the_run(extractor: Extractor) -> None:
+    """Its cursor would skip what the run had."""
+
+    class LostAnswer(Folder):
+        def write_file(self, path: str, data: bytes | bytearray, *, new: bool = False) -> None:
+            super().write_file(path, data, new=new)
+            if path.endswith("_run.json"):
+                raise unwritable(path, TimeoutError("no answer"))
+
+    extractor.declare("/pages", PAGES, cursor={"field": "updatedAt", "parameter": "updatedSince"})
+    assert "no answer" in refused(extractor, FileError, root=LostAnswer(extractor.bronze))
+
+
 class TestCursor:
     @pytest.fixture(autouse=True)
     def _declare(self, extractor: Extractor) -> None:
