@@ -10,7 +10,7 @@ from loaders.copy_format import JSONL_COLUMN
 from loaders.errors import FileError
 from loaders.first_record import read_first_record
 from loaders.landing_file import LandingFile, open_bronze
-from loaders.ledger import Content, KnownFile
+from loaders.ledger_files import Content, KnownFile
 from loaders.load_report import TableReport
 from loaders.sources import SourceTable
 

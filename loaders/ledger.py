@@ -16,10 +16,10 @@ from typing import Literal
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from loaders.errors import LoadError
 from loaders.landing_file import LandingFile
+from loaders.ledger_files import count_files, delete_rows_of, insert_files, release_files, take_files_away
 from loaders.locks import lock_load, lock_rows, lock_table, orphaned_load, unlock_load
 from loaders.raw_table import RawTable, raw_table_exists
 from loaders.segments import retire_all_but, retire_segments, take_load_id
@@ -27,19 +27,6 @@ from loaders.segments import retire_all_but, retire_segments, take_load_id
 LoadStatus = Literal["started", "complete", "failed", "discarded"]
 # Below this, deleting rows is cheaper than making another segment.
 WORTH_DROPPING_BYTES = 16 * 1024**2
-Content = tuple[str, frozenset[tuple[str, str]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownFile:
-    """A file that a started or complete load holds; `content` is its digest with its hive keys."""
-
-    file_id: int
-    path: str
-    bytes: int
-    modified_ns: int
-    content: Content
-    is_landed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +45,6 @@ class Ledger:
         self._connection = connection
         self._table = table
 
-    def known_files(self) -> list[KnownFile]:
-        """Return the files claimed by a started or complete load, the last one of a path last."""
-        rows = self._connection.execute(
-            """
-            select file_id, path, bytes, modified_ns, digest, hive_keys, records is not null
-            from ops.files
-            where table_schema = %s and table_name = %s and released_at is null and not refreshing
-            order by first_load_id, file_id
-            """,
-            [self._table.schema, self._table.name],
-        )
-        return [
-            KnownFile(file_id=i, path=p, bytes=b, modified_ns=m, content=(d, frozenset(h.items())), is_landed=is_landed)
-            for i, p, b, m, d, h, is_landed in rows
-        ]
-
     def claim(self, files: Sequence[LandingFile], *, full_refresh: bool) -> Claim | None:
         """Commit a started load of those of the files that nobody else has claimed, and lock it; None if all were.
 
@@ -81,7 +52,7 @@ class Ledger:
         """
         with self._connection.transaction():
             load_id, segment = self._begin_load(full_refresh=full_refresh)
-            file_ids = self._insert_files(load_id, files, refreshing=full_refresh)
+            file_ids = insert_files(self._connection, self._table, load_id, files, refreshing=full_refresh)
             if not file_ids:
                 raise psycopg.Rollback
             claimed = [file for file in files if file.path in file_ids]
@@ -107,62 +78,6 @@ class Ledger:
         )
         return taken
 
-    def _insert_files(self, load_id: int, files: Sequence[LandingFile], *, refreshing: bool) -> dict[str, int]:
-        """Insert the files that nobody else holds; return their ids by path.
-
-        A content keeps the load in which it was delivered first, unless another one was landed at its path since.
-        """
-        rows = self._connection.execute(
-            """
-            insert into ops.files (
-                load_id, table_schema, table_name, path, hive_keys, bytes, modified_ns, digest, replaced_file_id,
-                refreshing, first_load_id
-            )
-            select
-                %(load_id)s, %(schema)s, %(name)s, path, hive_keys, bytes, modified_ns, digest, replaced_file_id,
-                %(refreshing)s,
-                coalesce(
-                    case when last.content is null or last.content = row(file.digest, file.hive_keys) then (
-                        select max(landed.first_load_id)
-                        from ops.files as landed
-                        where landed.digest = file.digest and landed.hive_keys = file.hive_keys
-                            and landed.table_schema = %(schema)s and landed.table_name = %(name)s
-                            and landed.records is not null
-                    ) end,
-                    %(load_id)s
-                )
-            from unnest(
-                %(paths)s::text[], %(hive_keys)s::jsonb[], %(bytes)s::bigint[], %(modified_ns)s::bigint[],
-                %(digests)s::text[], %(replaced)s::integer[]
-            ) with ordinality as file (path, hive_keys, bytes, modified_ns, digest, replaced_file_id, position)
-            left join lateral (
-                select row(landed.digest, landed.hive_keys) as content
-                from ops.files as landed
-                where landed.path = file.path and landed.table_schema = %(schema)s and landed.table_name = %(name)s
-                    and landed.records is not null
-                order by landed.first_load_id desc, landed.file_id desc
-                limit 1
-            ) as last on true
-            order by position
-            on conflict (table_schema, table_name, digest, hive_keys, coalesce(replaced_file_id, 0))
-                where released_at is null and not refreshing do nothing
-            returning path, file_id
-            """,
-            {
-                "load_id": load_id,
-                "schema": self._table.schema,
-                "name": self._table.name,
-                "refreshing": refreshing,
-                "paths": [file.path for file in files],
-                "hive_keys": [Jsonb(dict(file.file.hive_keys)) for file in files],
-                "bytes": [file.file.bytes for file in files],
-                "modified_ns": [file.file.modified_ns for file in files],
-                "digests": [file.file.digest for file in files],
-                "replaced": [file.replaced_file_id for file in files],
-            },
-        )
-        return dict(rows.fetchall())
-
     def complete(self, load_id: int, files: Sequence[LandingFile], *, replaces: bool = False) -> int:
         """Make a load complete, in a transaction of its own; the files that failed are released, their rows deleted.
 
@@ -179,8 +94,8 @@ class Ledger:
             if started.rowcount != 1:
                 raise LoadError(f"load {load_id} was undone by another loader. Load again.")
             if len(failed) < len(files):
-                self._delete_files(load_id, failed)
-                self.count(load_id, files)
+                delete_rows_of(self._connection, self._table, load_id, failed)
+                count_files(self._connection, load_id, files)
                 self._connection.execute(
                     "update ops.loads set status = 'complete', finished_at = clock_timestamp() where load_id = %s",
                     [load_id],
@@ -188,9 +103,9 @@ class Ledger:
             else:
                 self._delete_rows([load_id], WORTH_DROPPING_BYTES)
                 self._end([load_id], "failed", " ".join(str(files[0].error).split()))
-            self._release(failed)
+            release_files(self._connection, failed)
             if replaces:
-                replaced = self._take_away(load_id, [file.path for file in files])
+                replaced = take_files_away(self._connection, self._table, load_id, [file.path for file in files])
         unlock_load(self._connection, load_id)
         return replaced
 
@@ -203,91 +118,10 @@ class Ledger:
                 "where load_id = %s",
                 [load_id],
             )
-            removed = self._take_away(load_id, paths)
+            removed = take_files_away(self._connection, self._table, load_id, paths)
             if not removed:
                 raise psycopg.Rollback
         return removed
-
-    def _take_away(self, load_id: int, paths: Sequence[str]) -> int:
-        """Delete what other loads hold of the paths, and release these files; return how many they were."""
-        rows = self._connection.execute(
-            """
-            select file_id, load_id from ops.files
-            where table_schema = %s and table_name = %s and path = any(%s) and load_id <> %s
-                and released_at is null and records is not null and not refreshing
-            """,
-            [self._table.schema, self._table.name, list(paths), load_id],
-        ).fetchall()
-        if rows:
-            file_ids, load_ids = [row[0] for row in rows], sorted({row[1] for row in rows})
-            self._connection.execute(
-                sql.SQL("delete from {} where _load_id = any(%s) and _file_id = any(%s)").format(
-                    self._table.identifier
-                ),
-                [load_ids, file_ids],
-            )
-            # Last, because a dbt builder waits for it.
-            lock_rows(self._connection, self._table)
-            self._connection.execute("update ops.files set released_at = now() where file_id = any(%s)", [file_ids])
-            self._connection.execute(
-                """
-                update ops.loads set records = (
-                    select coalesce(sum(files.records), 0)
-                    from ops.files
-                    where files.load_id = loads.load_id and released_at is null
-                )
-                where load_id = any(%s)
-                """,
-                [load_ids],
-            )
-            self._connection.execute("update ops.loads set replaces = true where load_id = %s", [load_id])
-        return len(rows)
-
-    def count(self, load_id: int, files: Sequence[LandingFile]) -> None:
-        """Keep what was landed and rejected of the files that did not fail."""
-        landed = [file for file in files if file.error is None]
-        self._connection.execute(
-            """
-            update ops.files
-            set records = count.records, rejected = count.rejected, rewritten = count.rewritten
-            from unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-                as count (file_id, records, rejected, rewritten)
-            where files.file_id = count.file_id
-            """,
-            [
-                [file.file_id for file in landed],
-                [file.records for file in landed],
-                [file.rejected for file in landed],
-                [file.rewritten for file in landed],
-            ],
-        )
-        self._connection.execute(
-            """
-            update ops.loads
-            set files = %s, bytes = %s, records = %s, rejected = %s,
-                columns_added = nullif(%s::text[], '{}'), columns_missing = nullif(%s::text[], '{}')
-            where load_id = %s
-            """,
-            [
-                len(landed),
-                sum(file.file.bytes for file in landed),
-                sum(file.records for file in landed),
-                sum(file.rejected for file in landed),
-                sorted({name for file in landed for name in file.added}),
-                sorted({name for file in landed for name in file.missing}),
-                load_id,
-            ],
-        )
-
-    def _release(self, failed: Sequence[LandingFile]) -> None:
-        self._connection.execute(
-            """
-            update ops.files set released_at = now(), error = failed.error
-            from unnest(%s::integer[], %s::text[]) as failed (file_id, error)
-            where files.file_id = failed.file_id
-            """,
-            [[file.file_id for file in failed], [str(file.error) for file in failed]],
-        )
 
     def complete_refresh(self, load_ids: list[int]) -> None:
         """Make the loads of a full refresh complete, and discard all others: a change of the ledger only."""
@@ -350,13 +184,6 @@ class Ledger:
             lock_rows(self._connection, self._table)
             self._end([load_id], "discarded", "discarded by hand")
             return 0 if row is None else int(row[0])
-
-    def _delete_files(self, load_id: int, files: Sequence[LandingFile]) -> None:
-        if files:
-            self._connection.execute(
-                sql.SQL("delete from {} where _load_id = %s and _file_id = any(%s)").format(self._table.identifier),
-                [load_id, [file.file_id for file in files]],
-            )
 
     def _delete_rows(self, load_ids: list[int], min_bytes: int) -> None:
         """Delete the rows of loads; where their segment holds nothing else, and is not small, retire it instead."""

@@ -11,10 +11,12 @@ from loaders.deliveries import newest_delivery
 from loaders.discovery import FailedFiles, new_files
 from loaders.errors import LoadError
 from loaders.ledger import Ledger
+from loaders.ledger_files import known_files
 from loaders.ledger_version import check_version, create_ledger
 from loaders.load_report import LoadOptions, LoadResult, TableReport
 from loaders.locks import lock_table
 from loaders.progress import Progress
+from loaders.raw_columns import RawColumns
 from loaders.retry import Retries, is_temporary
 from loaders.segments import drop_retired
 from loaders.sources import SourceTable
@@ -51,7 +53,7 @@ class TableLoader:
         listed = self._list_files(report)
         with connect(self._address) as connection:
             is_new = not check_version(connection) or self._options.full_refresh
-            known = [] if is_new else Ledger(connection, self.source.raw_table).known_files()
+            known = [] if is_new else known_files(connection, self.source.raw_table)
             report.pending = [new.path for new in new_files(self.source, listed, known, self._failed, report)]
         return report
 
@@ -110,7 +112,7 @@ class TableLoader:
             report=report,
         )
         # Described columns are there before the first file, so that a staging view can be built.
-        run.create_table({name: name for name in self.source.columns})
+        RawColumns(self.source, connection).create({name: name for name in self.source.columns})
         bronze = self.source.bronze
         if bronze.delivers == "full" and (listed or not self._must_refresh):
             delivery = newest_delivery(self._root, listed, has_manifest=bronze.has_manifest)
@@ -124,7 +126,7 @@ class TableLoader:
         elif listed:
             self._must_refresh = not run.refresh(listed, on_load)
             report.left = drop_retired(connection, table, seconds=DROP_SECONDS)
-        elif ledger.known_files():
+        elif known_files(connection, table):
             raise LoadError(
                 f"{self.source.name}: no file matches {self._root}/{self.source.bronze.path}, so the full refresh has "
                 "changed nothing. Set BRONZE_ROOT, or discard the loads."

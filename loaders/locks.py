@@ -83,24 +83,30 @@ def exclusive_ddl(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def change_tables(
-    connection: psycopg.Connection, names: sql.Composable, change: Callable[[], None], *, seconds: float
+    connection: psycopg.Connection,
+    names: sql.Composable,
+    change: sql.Composable | Callable[[], None],
+    *,
+    seconds: float,
 ) -> bool:
-    """Run `change` in a transaction that holds the named tables alone; return whether it could be had in time.
+    """Make a change in a transaction that holds the named tables alone; return whether they could be had in time.
 
-    No reader waits for longer than a try of it, tens of milliseconds.
+    No reader waits for longer than a try of it, tens of milliseconds, and the change itself. Statements are sent with
+    the lock and the commit in one message: the readers do not wait for this process to get its turn.
     """
     deadline = time.monotonic() + seconds
+    lock = sql.SQL(
+        "set local lock_timeout = {}; set local statement_timeout = {}; lock table {} in access exclusive mode; "
+        "set local lock_timeout = 0; set local statement_timeout = 0"
+    ).format(sql.Literal(ATTEMPT_MS), sql.Literal(STATEMENT_MS), names)
     while True:
         try:
             with exclusive_ddl(connection):
-                connection.execute(
-                    sql.SQL("set local lock_timeout = {}; set local statement_timeout = {}").format(
-                        sql.Literal(ATTEMPT_MS), sql.Literal(STATEMENT_MS)
-                    )
-                )
-                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(names))
-                connection.execute("set local lock_timeout = 0; set local statement_timeout = 0")
-                change()
+                if isinstance(change, sql.Composable):
+                    connection.execute(sql.SQL("; ").join([lock, change, sql.SQL("commit; begin")]))
+                else:
+                    connection.execute(lock)
+                    change()
             return True
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
             if time.monotonic() >= deadline:

@@ -61,13 +61,13 @@ def raw_table_exists(connection: psycopg.Connection, table: RawTable) -> bool:
     return row == (True,)
 
 
-def add_columns(connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str]) -> None:
-    """Add columns, in a transaction that holds the table alone."""
+def added_columns(table: RawTable, columns: Mapping[str, str]) -> sql.Composed:
+    """Return the statement that adds columns; it holds the table alone."""
     added = sql.SQL(", ").join(
         sql.SQL("add column if not exists {} {}").format(sql.Identifier(name), sql.SQL(data_type))
         for name, data_type in columns.items()
     )
-    connection.execute(sql.SQL("alter table {} {}").format(table.identifier, added))
+    return sql.SQL("alter table {} {}").format(table.identifier, added)
 
 
 def comment_on_columns(connection: psycopg.Connection, table: RawTable, originals: Mapping[str, str]) -> None:

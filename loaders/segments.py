@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from loaders.locks import change_tables
-from loaders.raw_table import RawTable, raw_table_exists
+from loaders.raw_table import RawTable
 
 # A grown segment is closed at the next load: small enough to drop at once, large enough that there are few.
 SEGMENT_BYTES = 1024**3
@@ -229,22 +229,41 @@ def _old_snapshots(connection: psycopg.Connection, table: RawTable, first_load_i
 def _drop(
     connection: psycopg.Connection, table: RawTable, first_load_id: int, relation: str | None, *, seconds: float
 ) -> bool:
-    """Drop one segment, and the ledger's row of it; return whether its lock could be had in time."""
+    """Drop one segment, and the ledger's row of it; return whether its lock could be had in time.
 
-    def drop() -> None:
-        if relation is not None:
-            connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(table.schema, relation)))
-        connection.execute(
-            "delete from ops.segments where table_schema = %s and table_name = %s and first_load_id = %s",
-            [table.schema, table.name, first_load_id],
-        )
-
-    if relation is None or not raw_table_exists(connection, table):
-        with connection.transaction():
-            drop()
+    It is detached first: that commit need not be on disk before readers go on, while dropping a file is waited for.
+    """
+    forget = sql.SQL(
+        "delete from ops.segments where table_schema = {} and table_name = {} and first_load_id = {}"
+    ).format(sql.Literal(table.schema), sql.Literal(table.name), sql.Literal(first_load_id))
+    if relation is None:
+        connection.execute(forget)
         return True
-    names = sql.SQL("only {}, only {}").format(table.identifier, sql.Identifier(table.schema, relation))
+    segment = sql.Identifier(table.schema, relation)
+    deadline = time.monotonic() + seconds
     try:
-        return change_tables(connection, names, drop, seconds=seconds)
+        if _is_attached(connection, table, relation):
+            names = sql.SQL("only {}, only {}").format(table.identifier, segment)
+            detach = sql.SQL("set local synchronous_commit = off; alter table {} detach partition {}").format(
+                table.identifier, segment
+            )
+            if not change_tables(connection, names, detach, seconds=seconds):
+                return False
+        drop = sql.SQL("drop table {}; ").format(segment) + forget
+        return change_tables(connection, segment, drop, seconds=deadline - time.monotonic())
     except psycopg.errors.UndefinedTable:
         return True  # another loader was faster
+
+
+def _is_attached(connection: psycopg.Connection, table: RawTable, relation: str) -> bool:
+    row = connection.execute(
+        """
+        select exists (
+            select from pg_inherits
+            where inhparent = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
+                and inhrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(segment)s::text))
+        )
+        """,
+        {"schema": table.schema, "table": table.name, "segment": relation},
+    ).fetchone()
+    return row == (True,)

@@ -1,7 +1,7 @@
 """One run over one raw table: its new files landed in loads, or all of it anew."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -11,19 +11,18 @@ from loaders.bronze import BronzeFile
 from loaders.connection import Address
 from loaders.deliveries import delivery_of
 from loaders.discovery import FailedFiles, new_files
-from loaders.errors import FileError, LoadError
+from loaders.errors import LoadError
 from loaders.landing import Landing
 from loaders.landing_file import LandingFile
 from loaders.ledger import Claim, Ledger
+from loaders.ledger_files import KnownFile, count_files, known_files
 from loaders.load_report import LoadOptions, LoadResult, TableReport
-from loaders.locks import change_tables, exclusive_ddl, unlock_load
+from loaders.locks import exclusive_ddl, unlock_load
 from loaders.progress import Progress
-from loaders.raw_table import add_columns, comment_on_columns, create_raw_table, present_columns, raw_table_exists
+from loaders.raw_columns import RawColumns
 from loaders.segments import drop_retired, open_segment
 from loaders.sources import SourceTable
 
-# How long new columns wait for the readers of the table.
-WIDEN_SECONDS = 600.0
 # How long what failed waits to be dropped; the next run drops what is left.
 DROP_SECONDS = 1.0
 
@@ -48,6 +47,7 @@ class TableRun:
         self._table = source.raw_table
         self._format = source.bronze.copy_format
         self._ledger = Ledger(connection, self._table)
+        self._columns = RawColumns(source, connection)
         self._address = address
         self._options = options
         self._failed = failed
@@ -94,7 +94,7 @@ class TableRun:
 
     def land_newest(self, delivery: Sequence[BronzeFile], on_load: Callable[[LoadResult], None]) -> bool:
         """Replace the table by a delivery, unless it holds that or a newer one; False if that failed."""
-        landed = {file.path: file for file in self._ledger.known_files() if file.is_landed}
+        landed = self._landed()
         if not delivery or (landed and delivery_of(delivery[0].path) < max(map(delivery_of, landed))):
             return True
         new = list(new_files(self._source, delivery, list(landed.values()), self._failed, self._report))
@@ -106,9 +106,13 @@ class TableRun:
         self._report.replaced += len(landed)
         return True
 
+    def _landed(self) -> dict[str, KnownFile]:
+        """Return the landed files by path."""
+        return {file.path: file for file in known_files(self._connection, self._table) if file.is_landed}
+
     def remove_missing(self, listed: Sequence[BronzeFile]) -> None:
         """Take the rows of files that bronze no longer has away."""
-        gone = {file.path for file in self._ledger.known_files() if file.is_landed} - {file.path for file in listed}
+        gone = self._landed().keys() - {file.path for file in listed}
         if gone and not listed:
             raise LoadError(f"{self._source.name}: bronze holds no file at all: nothing was removed. Set BRONZE_ROOT.")
         while gone:
@@ -133,7 +137,7 @@ class TableRun:
                     self._add_problems(claim.files)
                     results.append(self._result(claim.load_id, claim.files, started))
                     with self._connection.transaction():
-                        self._ledger.count(claim.load_id, claim.files)
+                        count_files(self._connection, claim.load_id, claim.files)
                 if self._report.problems:
                     break
             if self._report.problems or not load_ids:
@@ -154,88 +158,17 @@ class TableRun:
             on_load(result)
         return True
 
-    def create_table(self, columns: Mapping[str, str]) -> None:
-        """Create the raw table with these columns, or add those that it lacks, without holding up its readers.
-
-        `columns` are named for the fields of a header, which become comments where the two differ.
-        """
-        types = self._format.column_types(list(columns))
-        missing = self._missing(types)
-        if not missing:
-            return
-        if not raw_table_exists(self._connection, self._table):
-            with exclusive_ddl(self._connection):
-                create_raw_table(self._connection, self._table, types)
-        elif not change_tables(
-            self._connection,
-            self._table.identifier,
-            lambda: add_columns(self._connection, self._table, missing),
-            seconds=WIDEN_SECONDS,
-        ):
-            raise LoadError(
-                f"{self._table}: for {WIDEN_SECONDS / 60:.0f} minutes, others held it while it should get new columns "
-                f"({', '.join(missing)}). End their transactions (pg_stat_activity), then load again."
-            )
-        originals = {name: field for name, field in columns.items() if name in missing and name != field}
-        comment_on_columns(self._connection, self._table, originals)
-
-    def _missing(self, types: Mapping[str, str]) -> dict[str, str]:
-        present = present_columns(self._connection, self._table)
-        return {name: data_type for name, data_type in types.items() if name not in present}
-
     def _batches(self, listed: Sequence[BronzeFile], *, full_refresh: bool) -> Iterator[list[LandingFile]]:
         """Yield the new files, whose columns the table has by now, so many at a time."""
-        known = self._ledger.known_files()
+        known = known_files(self._connection, self._table)
         self._report.has_rows = any(file.is_landed for file in known)
         known = [] if full_refresh else known
         new = new_files(self._source, listed, known, self._failed, self._report)
         while batch := list(islice(new, self._options.batch_files)):
             self._report.changed += [file.path for file in batch if file.has_changed]
-            yield self._widen(batch)
-
-    def _widen(self, batch: list[LandingFile]) -> list[LandingFile]:
-        """Add the columns of the files to the table; a file whose columns it cannot have fails alone."""
-        self._compare_columns(batch)
-        headers = {tuple(file.columns): file.columns for file in batch if file.error is None}
-        try:
-            self.create_table({name: field for columns in headers.values() for name, field in columns.items()})
-        except psycopg.Error as error:
-            if not _blames_columns(error):
-                raise
-            for names in headers:
-                self._try_header([file for file in batch if tuple(file.columns) == names])
-        self._add_problems(batch)
-        return [file for file in batch if file.error is None]
-
-    def _compare_columns(self, batch: list[LandingFile]) -> None:
-        """Say which columns the files add to a table that has rows, and which they lack."""
-        if self._format.is_json or not self._report.has_rows:
-            return
-        present = present_columns(self._connection, self._table) - {*self._format.lineage_columns}
-        for file in batch:
-            if present and present.isdisjoint(file.columns):
-                file.fail(
-                    FileError(
-                        f"{file.path} has none of the columns of {self._table}: {', '.join(file.columns)[:200]}. "
-                        "Is it of this source, and has it a header? Correct its declaration."
-                    )
-                )
-                continue
-            file.added = [name for name in file.columns if name not in present]
-            file.missing = present.difference(file.columns)
-            for said, names in ((self._report.added, file.added), (self._report.missing, file.missing)):
-                for name in names:
-                    said.setdefault(name, file.path)
-
-    def _try_header(self, files: list[LandingFile]) -> None:
-        try:
-            self.create_table(files[0].columns)
-        except psycopg.Error as error:
-            if not _blames_columns(error):
-                raise
-            said = error.diag.message_primary or str(error)
-            for file in files:
-                file.fail(FileError(f"{file.path}: its columns cannot be those of {self._table}: {said}. Rename them."))
+            self._columns.widen(batch, self._report)
+            self._add_problems(batch)
+            yield [file for file in batch if file.error is None]
 
     def _claim(self, files: list[LandingFile], *, full_refresh: bool, is_first: bool) -> Claim | None:
         """Claim the files for a load, in a segment with room; None if other loaders have claimed all of them."""
@@ -310,8 +243,3 @@ class TableRun:
             seconds=time.perf_counter() - started,
             phases=self._progress.end(),
         )
-
-
-def _blames_columns(error: psycopg.Error) -> bool:
-    """Tell whether DDL failed for the columns it was given: SQLSTATE classes 42 (names, but rights) and 54 (limits)."""
-    return (error.sqlstate or "")[:2] in ("42", "54") and not isinstance(error, psycopg.errors.InsufficientPrivilege)

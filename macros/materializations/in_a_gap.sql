@@ -3,7 +3,7 @@
     no gap comes in time.
 
     Whoever asks for a table queues behind a session that waits for an exclusive lock on it. So
-    an attempt waits 50 ms, whatever the number of its locks, and gives back all that it got if
+    an attempt waits 20 ms, whatever the number of its locks, and gives back all that it got if
     that is not enough; between attempts the queue runs dry. A long reader delays the refresh and
     nobody else, and a pg_dump, which waits for one table while it holds others, is no deadlock.
 
@@ -43,7 +43,7 @@
         end if;
 
         -- Readers pass this lock, and an autovacuum gives way to a second's wait for it; to the
-        -- waits of 50 ms below it would not.
+        -- waits of 20 ms below it would not.
         begin
             {{ ingot.bound_wait() }}
             lock table {{ tables | join(', ') }} in share update exclusive mode;
@@ -53,7 +53,7 @@
         end;
         while not is_held loop
             begin
-                attempt_ends_at := clock_timestamp() + interval '50 ms';
+                attempt_ends_at := clock_timestamp() + interval '20 ms';
                 {{ caller() }}
                 -- For what follows under the locks: hooks.
                 set local lock_timeout = '1s';

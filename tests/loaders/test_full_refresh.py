@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from loaders import load, table_run
+from loaders import load, raw_columns
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
 from tests.loaders.people import each_once, kill_in_mid_load, write_people
@@ -160,7 +160,7 @@ def test_new_columns_wait_without_holding_up_readers(
     with psycopg.connect(project.address.conninfo) as holder:
         holder.execute(VISIBLE.encode())
         with readers(project, records):
-            monkeypatch.setattr(table_run, "WIDEN_SECONDS", 1.0)
+            monkeypatch.setattr(raw_columns, "WIDEN_SECONDS", 1.0)
             [problem] = project.load("people").problems
     assert re.search(r"others held it .* \(more\)", str(problem))
     monkeypatch.undo()
