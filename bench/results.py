@@ -111,9 +111,12 @@ def _read(form: type[T], content: Mapping[str, Any], path: Path) -> T:
 
 
 def _command() -> str:
-    """Return the command line as the user typed it, or the program alone outside of one."""
+    """Return the command line as the user typed it but for --json, or the program alone outside of one."""
     context = click.get_current_context(silent=True)
-    arguments = sys.argv[1:] if context is None or context.obj is None else context.obj
+    arguments = list(sys.argv[1:] if context is None or context.obj is None else context.obj)
+    if "--json" in arguments:
+        at = arguments.index("--json")
+        del arguments[at : at + 2]
     return shlex.join([*PROGRAM.split(), *arguments])
 
 

@@ -47,7 +47,7 @@ def block(result: Result) -> str:
         raise ResultUnreadable(f"{result.path} is of `{result.kind}`, of which no table is made: remove it.")
     here = result.circumstances
     load = "" if here.load_average is None else f", load average before {here.load_average:.1f}"
-    head = f"    {' '.join(result.command.split()).split(' --json')[0]}"
+    head = f"    {result.command}"
     server = f"{' '.join(here.server.version.split()[:2])}, wal_level {here.server.settings['wal_level']}"
     where = f"{here.day} UTC, revision {here.revision or 'unknown'}, {server}{load}."
     return "\n\n".join([head, where, *parts])

@@ -3,9 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from bench.compare.figures import PUBLISHED, STEPS, quicker
+from bench.compare.figures import PUBLISHED, STEPS
 from bench.comparison import Comparison, Comparisons, Run, Spread, Variant, measure_comparison
 from bench.environment import Server
 from bench.page.markdown import BLOCK, DOCUMENT, with_tables, write_tables
@@ -71,15 +69,3 @@ def test_a_table_of_queries_has_medians_and_ranges(tmp_path: Path) -> None:
 def test_what_is_not_measured_says_what_does_it(tmp_path: Path) -> None:
     text = with_tables("<!-- table shop -->\n<!-- end -->", tmp_path)
     assert text == "<!-- table shop -->\nNot measured yet: `python -m bench figures shop` does it.\n<!-- end -->"
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("load csv --rows 10000000 --rounds 5", "load csv --rows 100000 --rounds 1"),
-        ("transform --increments 0 --rounds 0", "transform --increments 0 --rounds 0"),
-        ('queries a --slo "p99<10ms" --duration 3', "queries a --slo 'p99<10ms' --duration 1"),
-    ],
-)
-def test_quick_steps_have_smaller_numbers(command: str, expected: str) -> None:
-    assert quicker(command) == expected
