@@ -65,10 +65,9 @@ def measure_during(mix: Mix, run: Run, command: str) -> tuple[list[Row], During]
         bench.settle(0, str(run.seed))
         task = replace(bench.task(0, str(run.seed), seconds=LONGEST_SECONDS), least=0)
         beside = _Beside(words, run, bench.processes.deadline)
-        bench.processes.prepare(task)
         with beside:
-            began, ended = bench.processes.start(task)
-        rounds = bench.processes.rounds(task, began, ended, with_timeline=True)
+            rounds = bench.run_task(task, with_timeline=True)
+        began = bench.began_ns
     if beside.failure is not None:
         raise ToolError(f"The command {command!r} did not run: {beside.failure}. Check it.") from beside.failure
     first, last = ((at - began) / NS_PER_SECOND for at in (beside.began_ns, beside.ended_ns))
@@ -96,6 +95,7 @@ class _Beside:
         self._thread = Thread(target=self._work, daemon=True)
         self._started: subprocess.Popen[bytes] | None = None
         self.began_ns = self.ended_ns = 0
+        self._is_over = False
         self.exit_code = 0
         self.failure: OSError | None = None
 
@@ -104,12 +104,18 @@ class _Beside:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        self._is_over = True
         if kind is not None and self._started is not None:
             self._started.terminate()  # the measurement failed or was interrupted
         elif kind is None:
             self._thread.join()
 
     def _work(self) -> None:
+        # The far deadline is set when the round begins.
+        while self._deadline.value < time.perf_counter_ns() + LONGEST_SECONDS * NS_PER_SECOND // 2:
+            time.sleep(0.01)
+            if self._is_over:
+                return
         time.sleep(LEAD_SECONDS)
         self.began_ns = time.perf_counter_ns()
         try:

@@ -143,7 +143,7 @@ def limited_by(limit: Limit, processes: int, *, is_open: bool) -> str:
 def limit_in_words(limit: Limit) -> str:
     """Say how much of the processors client and server used, what sessions waited for, and what the server read."""
     server = "another machine" if limit.server_cores is None else f"{limit.server_cores:.2f}"
-    words = [f"client {limit.client_cores:.2f} and server {server} of {limit.cores:g} cores"]
+    words = [f"Client {limit.client_cores:.2f} and server {server} of {limit.cores:g} cores"]
     if limit.machine_cores is not None and limit.server_cores is not None:
         others = max(0.0, limit.machine_cores - limit.client_cores - limit.server_cores)
         words[0] += f", other programs {others:.2f}"

@@ -50,11 +50,14 @@ def measure_mixes(mixes: Sequence[Mix], counts: Sequence[int | None], run: Run, 
 
 
 class Bench:
-    """Open processes, with an anchor beside the mixes, and what watches them."""
+    """Open processes, with an anchor beside the mixes, and what watches them.
+
+    `began_ns` is when the last task of the mixes began, by the machine's clock.
+    """
 
     def __init__(self, mixes: Sequence[Mix], run: Run) -> None:
         """Say what is to be measured; the connections open with the block."""
-        self.mixes, self.run = mixes, run
+        self.run, self.began_ns = run, 0
         self._anchor, self._report = len(mixes), len(mixes) + 1
         self.processes = Processes([*mixes, Mix.of(ANCHOR), Mix.of(REPORT)], run)
         self._observer: Observer | None = None
@@ -124,7 +127,9 @@ class Bench:
         observer = self._observer if is_observed else None
         if observer is None:
             self.processes.prepare(task)
-            return self.processes.rounds(task, *self.processes.start(task), with_timeline=with_timeline)
+            began, ended = self.processes.start(task)
+            self.began_ns = began
+            return self.processes.rounds(task, began, ended, with_timeline=with_timeline)
         self._report_counters()
         self.processes.prepare(task)
         observer.begin()
@@ -132,6 +137,7 @@ class Bench:
         observer.pause()
         rounds = self.processes.rounds(task, began, ended, with_timeline=with_timeline)
         self._report_counters()
+        self.began_ns = began
         limit = observer.end(sum(one.processor_ns for one in ended) / 1e9)
         return [*rounds[:-1], replace(rounds[-1], limit=limit if rounds[-1].seconds >= LEAST_RATE_SECONDS else None)]
 

@@ -116,7 +116,8 @@ class Pgbench:
             lines = ended.stderr.splitlines()
             said = next((line for line in lines if "ERROR" in line), " ".join(lines)[-300:])
             raise ToolError(
-                f"{self.program.name} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
+                f"{self.program.name} failed with exit code {ended.returncode}: {said} "
+                "Leave --pgbench out to do without."
             )
         return ended.stdout, processor
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -116,6 +116,7 @@ def _ended_early() -> ToolError:
 
 def _start_without_interrupts(child: SpawnProcess) -> None:
     """Start a process that never sees Ctrl-C, which a terminal sends to all: this one ends the others."""
+    resource_tracker.ensure_running()  # started by the child's start, it would let the interrupts in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         child.start()

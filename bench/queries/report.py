@@ -121,7 +121,9 @@ def rows_table(rows: Sequence[Row], run: Run) -> Table:
         ]
         for row in rows
     )
-    title = f"{_load_title(run)}, {run.seconds:g} s a row" + (f"; medians of {rounds} rounds" if ranges else "")
+    title = f"{_load_title(run, is_open=is_open)}, {run.seconds:g} s a row" + (
+        f"; medians of {rounds} rounds" if ranges else ""
+    )
     return table(title, ["query", "layer"], numbers, cells, ["QPS each second"] if has_series else [])
 
 
@@ -138,8 +140,9 @@ def _range(spread: Spread | None) -> str:
     return "-" if spread is None else f"{number(spread.low)} to {number(spread.high)}"
 
 
-def _load_title(run: Run) -> str:
-    loop = "closed loop" if run.rate is None else f"open loop of {run.rate:,g} queries a second"
+def _load_title(run: Run, *, is_open: bool) -> str:
+    loop = "open loop at the rate that was found" if is_open else "closed loop"
+    loop = loop if run.rate is None else f"open loop of {run.rate:,g} queries a second"
     pipelined = f" of {run.pipeline} queries a sync" if DRIVERS[run.driver].is_pipelined else ""
     processes = "1 process" if run.process_count == 1 else f"{run.process_count} processes"
     return f"{loop}, {run.connections} connections, {processes}, {run.driver}{pipelined}"

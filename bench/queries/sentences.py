@@ -89,9 +89,7 @@ def _limit_sentence(row: Row, run: Run) -> Sentence:
         return Sentence("client", row.query, f"{row.title}: {used}, {row.done} answers.")
     is_open = row.middle.service is not None
     who = limited_by(limit, run.process_count, is_open=is_open)
-    return Sentence(
-        "limit", row.query, f"{row.title}: the limit is {who}. {limit_in_words(limit).capitalize()}; {used}."
-    )
+    return Sentence("limit", row.query, f"{row.title}: the limit is {who}. {limit_in_words(limit)}; {used}.")
 
 
 def _layer_sentences(rows: Sequence[Row]) -> Iterator[Sentence]:
@@ -173,8 +171,9 @@ def _during_sentences(row: Row, during: During) -> Iterator[Sentence]:
         "during", row.query, f"{row.title}: `{during.command}` took {during.ended_s - during.began_s:.1f} s{ended}."
     )
     words = [
-        f"{one.name} ({one.seconds} s) p50 {optional(one.p50_ms, ',.2f')}, the worst second's p99 "
-        f"{optional(one.worst_p99_ms, ',.2f')}, longest {optional(one.max_ms, ',.1f')}"
+        f"{one.name} ({one.seconds} s) p50 {optional(one.p50_ms, ',.2f')}, "
+        + ("" if one.worst_p99_ms is None else f"the worst second's p99 {one.worst_p99_ms:,.2f}, ")
+        + f"longest {optional(one.max_ms, ',.1f')}"
         for one in phases(row.middle.timeline, during)
     ]
     yield Sentence("during", row.query, f"{row.title}: latency in ms: {'; '.join(words)}.")
