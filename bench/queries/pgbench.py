@@ -90,7 +90,7 @@ class Pgbench:
         found = [one.search(output) for one in (RATE, LATENCY, PROCESSED)]
         numbers = [float(one[1]) for one in found if one is not None]
         if len(numbers) < len(found) or not numbers[2]:
-            raise ToolError(f"{self.program} answered nothing: {' '.join(output.split())[-300:]}")
+            raise ToolError(f"{self.program.name} answered nothing: {' '.join(output.split())[-300:]}")
         qps, mean_ms, processed = numbers
         used = max(0.0, processor - self.start_seconds)
         return ClientRun(qps * self.run.batch, mean_ms, used * 1e6 / (processed * self.run.batch))
@@ -116,7 +116,8 @@ class Pgbench:
             lines = ended.stderr.splitlines()
             said = next((line for line in lines if "ERROR" in line), " ".join(lines)[-300:])
             raise ToolError(
-                f"{self.program} failed with exit code {ended.returncode}: {said} Leave --pgbench out to do without."
+                f"{self.program.name} failed with exit code {ended.returncode}: {said} "
+                "Leave --pgbench out to do without."
             )
         return ended.stdout, processor
 
