@@ -13,11 +13,20 @@
 #}
 {% macro duckdb__require_ledger() %}
     {% if execute and flags.WHICH in ('build', 'run', 'retry') %}
-        {% set said = fromjson(run_query("select land_bronze('" ~ flags.PROJECT_DIR | replace("'", "''") ~ "')")
-            .columns[0].values()[0]) %}
+        {% set project = (invocation_args_dict.project_dir or '.') | string | replace("'", "''") %}
+        {% set said = fromjson(run_query("select land_bronze('" ~ project ~ "')").columns[0].values()[0]) %}
         {% if said.error %}
             {{ exceptions.raise_compiler_error(said.error) }}
         {% endif %}
+        {# What landed is not in the cache that dbt has filled before. #}
+        {% for table in graph.sources.values() %}
+            {% set raw_table = api.Relation.create(
+                database=table.database, schema=table.schema, identifier=table.identifier, type='table'
+            ) %}
+            {% if load_cached_relation(raw_table) is none %}
+                {% do adapter.cache_added(raw_table) %}
+            {% endif %}
+        {% endfor %}
         {% for one in said.landed %}
             {% do log(one.source ~ ': load ' ~ one.load_id ~ ': ' ~ one.files ~ ' files, ' ~ one.records ~ ' records', info=true) %}
         {% endfor %}

@@ -12,6 +12,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from loaders.connection import connect
 from tests.project.conftest import Bronze, Dbt
+from tests.project.own_project import OwnDbt
 
 # Each engine numbers its loads, and has its own clock.
 OWN_COLUMNS = {"_load_id", "_inserted_at", "_updated_at"}
@@ -67,7 +68,7 @@ class DuckDB:
         return _patched(patch)
 
 
-class _ServerlessDbt(Dbt):
+class _ServerlessDbt(OwnDbt):
     def __init__(self, folder: Path, project: Path | None) -> None:
         class Nowhere:
             environment: Mapping[str, str] = {"PGHOST": "127.0.0.1", "PGPORT": "1"}

@@ -12,9 +12,11 @@ from dbt.contracts.graph.manifest import Manifest
 from bench.generate.gym import generate_gym
 from bench.generate.people import generate_people
 from bench.generate.shop import generate_shop
+from loaders.connection import Address, connect
 from tests.project.conftest import Bronze, Dbt
 from tests.project.engines import DuckDB, Engine, PostgreSQL, differences, tables
 from tests.project.gym_feed import ENTRIES, MEMBERS, PROSPECTS, SALES, Feed
+from tests.project.own_project import copy_project
 
 # What values are replaced by, of numbers, flags and moments: spellings that are read, and some that are none.
 SPOILED = [
@@ -98,6 +100,34 @@ def test_every_engine_builds_the_same_rows(
     for engine in engines.values():
         engine.build("run", "--full-refresh", "--select", "core")
     assert differences(engines, tables(parsed)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delivers", ["changes", "partitions", "full"])
+def test_a_delivery_means_the_same_to_a_declared_source(address: Address, tmp_path: Path, delivers: str) -> None:
+    """Also of columns that a source's YAML casts, in a project without the samples."""
+    own = copy_project(tmp_path / "own", address, samples=False)
+    first = own.write("store/run_id=2/1.csv", "item_id,price,sold\n1,10,2026-01-11\n2,20.5,\n3,30,2026-02-11\n")
+    own.succeed("declare", first, "--name", "store.items", "--key", "item_id", "--path", "store/**/*.csv")
+    declaration = own.folder / "models" / "staging" / "store" / "_store__sources.yml"
+    text = declaration.read_text()
+    declaration.write_text(text.replace("path: store", f"delivers: {delivers}\n              path: store", 1))
+    duck = DuckDB(tmp_path, own.folder / "data" / "bronze", own.folder)
+    rows = "select item_id, price, sold from core.store_items order by item_id"
+    changes = [
+        (),
+        ("store/run_id=3/1.csv", "item_id,price,sold\n3,33,2026-03-11\n4,40,\n"),
+        ("store/run_id=1/1.csv", "item_id,price,sold\n3,3,\n9,90,2026-01-01\n"),
+        ("store/run_id=3/1.csv", "item_id,price,sold\n4,44,2026-03-12\n"),
+    ]
+    for change in changes:
+        if change:
+            own.write(*change)
+        own.succeed("load", "store.items")
+        own.dbt.succeed("build")
+        duck.build("build")
+        with connect(address) as connection:
+            assert duck.query(rows) == connection.execute(rows.encode()).fetchall(), change
 
 
 @pytest.mark.slow
