@@ -12,8 +12,8 @@ import click
 
 from bench.errors import AnswersDiffer, ProjectError
 from bench.queries.benchmarks import Arguments, Benchmark, choose, compile_benchmarks
-from bench.queries.drivers import Session
 from bench.queries.run import Run, run_async
+from bench.queries.session import Session
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 

@@ -18,28 +18,16 @@ from psycopg.types.numeric import Int4, Int8
 
 from bench.errors import QueryFailed
 from bench.queries.benchmarks import Argument, Arguments, Benchmark
+from bench.queries.session import Fetch, Reply, Rows, Session
 from loaders.connection import Address
 from loaders.errors import ServerError
 
 OIDS = {"integer": 23, "bigint": 20, "text": 25}
-Rows = list[tuple[Any, ...]]
 APPLICATION_NAME = "ingot bench"
 CONNECT_SECONDS = 10
 # What a query, a broken connection or a server that goes away raises, by any driver (TimeoutError is an OSError).
 QUERY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, psycopg.Error, OSError)
 PSYCOPG_TYPES: dict[str, Callable[[Any], Any]] = {"integer": Int4, "bigint": Int8, "text": str}
-
-Fetch = Callable[..., Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a query of a pipeline brought: its rows or its error, and the clock's ns when it was sent and answered."""
-
-    rows: Rows | None
-    error: psycopg.Error | None
-    sent_ns: int
-    answered_ns: int
 
 
 class LibpqConnection:
@@ -115,19 +103,6 @@ class LibpqConnection:
 
 def _encoded(arguments: Arguments) -> list[bytes]:
     return [str(argument).encode() for argument in arguments]
-
-
-@dataclass(frozen=True)
-class Session:
-    """A connection that has prepared queries: `fetch` has a function a query, which runs it and returns all its rows.
-
-    `fetch_many` sends several at once: the number of each query and its arguments, in the order of their replies.
-    """
-
-    fetch: Sequence[Fetch]
-    is_closed: Callable[[], bool]
-    close: Callable[[], Awaitable[None]]
-    fetch_many: Callable[[Sequence[tuple[int, Arguments]]], list[Reply]] | None = None
 
 
 @dataclass(frozen=True)

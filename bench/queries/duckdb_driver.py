@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from bench.queries.benchmarks import Argument, Benchmark
-from bench.queries.drivers import Fetch, Rows, Session
+from bench.queries.session import Fetch, Rows, Session
 from loaders.connection import Address
 
 ENGINE = "DuckDB"

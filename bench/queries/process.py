@@ -16,9 +16,10 @@ from threading import Thread
 from typing import Any
 
 from bench.queries.arrivals import ClosedArrivals, Moment, OpenArrivals, Schedule
-from bench.queries.drivers import DRIVERS, Session
+from bench.queries.drivers import DRIVERS
 from bench.queries.latency import NS_PER_SECOND, Counts, WorkerResult, pack, shares
 from bench.queries.run import Mix, Run, run_async
+from bench.queries.session import Session
 from bench.queries.worker import Query, Worker, Workload, open_sessions, warm_up
 
 # As many queries as a process draws for a row, before its clock starts; after the last comes the first again.

@@ -12,9 +12,10 @@ from typing import Any
 from bench.errors import QueryFailed
 from bench.queries.arrivals import ClosedArrivals, Moment, OpenArrivals
 from bench.queries.benchmarks import Arguments, Benchmark
-from bench.queries.drivers import DRIVERS, QUERY_ERRORS, Session, open_session, sentence
+from bench.queries.drivers import DRIVERS, QUERY_ERRORS, open_session, sentence
 from bench.queries.latency import WorkerResult
 from bench.queries.run import Mix, Run
+from bench.queries.session import Session
 
 # PostgreSQL may settle on a generic plan at the sixth execution: a fast query is past that before the clock starts.
 WARM_UP_QUERIES = 10

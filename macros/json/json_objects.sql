@@ -9,7 +9,7 @@
 
 {#
     jsonb_to_record raises an error on anything but objects. Nearly every array is one of objects
-    alone: to look at it costs a third of making it anew. Strict, because a lax filter looks into
+    alone: to look at it costs half of making it anew. Strict, because a lax filter looks into
     arrays within the array.
 #}
 {% macro postgres__json_objects(expression) -%}

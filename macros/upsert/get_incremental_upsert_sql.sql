@@ -93,34 +93,6 @@
 {% endmacro %}
 
 
-{#
-    Without an index: DuckDB joins the delta with the table by hash, and reads no column that it need
-    not. Where an increment compares all rows (must_compare), what is not in the delta goes.
-#}
-{% macro duckdb__get_incremental_upsert_sql(arg_dict) %}
-    {% set keys = arg_dict['unique_key'] %}
-    {% set keys = [keys] if keys is string else keys | list %}
-    {% set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
-    {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
-    {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
-    merge into {{ arg_dict['target_relation'] }} as kept
-    using {{ arg_dict['temp_relation'] }} as delta
-    on {% for key in keys %}kept.{{ adapter.quote(key) }} = delta.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{% endfor %}
-    {% if compared %}
-    when matched
-        and ({{ ingot.quoted_list(compared, 'kept') }}) is distinct from ({{ ingot.quoted_list(compared, 'delta') }})
-        then update set
-        {%- for column in moved %}
-        {{ adapter.quote(column) }} = delta.{{ adapter.quote(column) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    {% endif %}
-    when not matched then insert ({{ ingot.quoted_list(columns) }}) values ({{ ingot.quoted_list(columns, 'delta') }})
-    {% if ingot.must_compare() %}
-    when not matched by source then delete
-    {% endif %};
-{% endmacro %}
-
-
 {% macro quoted_list(columns, qualifier=none) -%}
     {%- for column in columns -%}
         {{ qualifier ~ '.' if qualifier }}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}

@@ -167,5 +167,5 @@ def test_a_parse_warns_of_nothing(parsing: tuple[Manifest, str]) -> None:
 
 def test_no_path_of_a_machine_and_no_index_is_committed() -> None:
     listed = (REPOSITORY / "requirements.lock").read_text()
-    assert "http" not in listed
+    assert "://" not in listed
     assert "--hash=sha256:" in listed
