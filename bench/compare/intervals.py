@@ -2,9 +2,9 @@
 
 On a shared machine a round in ten takes half as long again, which blows up the variance of Student's t. So this is
 Yuen's: means of the logarithms without the fifth of the rounds at either end, variances of the winsorized rounds,
-degrees of freedom after Welch (Yuen, "The two-sample trimmed t for unequal population variances", Biometrika 61,
-1974; Wilcox, Introduction to Robust Estimation and Hypothesis Testing, section 5.3). On logarithms, because ratios
-are what compares.
+degrees of freedom after Welch (Yuen, "The two-sample trimmed t for unequal population variances", Biometrika 61, 1974;
+Wilcox, Introduction to Robust Estimation and Hypothesis Testing, section 5.3). On logarithms, because ratios are what
+compares.
 """
 
 import math

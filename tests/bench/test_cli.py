@@ -230,7 +230,8 @@ def test_an_interrupt_is_one_line_and_leaves_no_connection(
 def test_a_lost_server_is_one_line(in_project: Path, layers: Address, command: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     end = (
-        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where pid <> pg_backend_pid() and backend_type = 'client backend' "
         "and (datname = current_database() or datname like 'ingot_bench_%')"
     )
     with subprocess.Popen(
