@@ -210,9 +210,10 @@ async def open_libpq(address: Address, benchmarks: Sequence[Benchmark]) -> Sessi
 
 async def _open_duckdb(_: Address, benchmarks: Sequence[Benchmark]) -> Session:
     # Imported where it is used: 30 MiB that no other driver pays.
-    from bench.queries.duckdb_driver import open_duckdb
+    from bench.queries.duckdb_driver import open_file
 
-    return await open_duckdb(benchmarks)
+    file = open_file(benchmarks)
+    return Session(file.fetch, lambda: False, file.close)
 
 
 DRIVERS = {

@@ -1,14 +1,14 @@
 """The benchmark queries asked of the file that `dbt build --target duckdb` makes, in the process that asks."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from bench.queries.benchmarks import Argument, Benchmark
-from bench.queries.drivers import Fetch, Rows, Session
 from loaders.connection import Address
 
 ENGINE = "DuckDB"
@@ -31,16 +31,24 @@ def in_duckdb(benchmark: Benchmark, address: Address) -> Benchmark:
     return replace(benchmark, name=f"{benchmark.name} ({ENGINE})", sql=sql)
 
 
-async def open_duckdb(benchmarks: Sequence[Benchmark]) -> Session:
-    """Open the file for reading; every call blocks its thread."""
+@dataclass(frozen=True)
+class OpenFile:
+    """The file, open for reading: `fetch` has a function a query, which blocks its thread and returns all rows."""
+
+    fetch: Sequence[Callable[..., Awaitable[Any]]]
+    close: Callable[[], Awaitable[None]]
+
+
+def open_file(benchmarks: Sequence[Benchmark]) -> OpenFile:
+    """Open the file; FileQueryError if it is not there."""
     try:
         connection = duckdb.connect(duckdb_path(), read_only=True)
         connection.execute(SETTINGS)
     except duckdb.Error as error:
         raise FileQueryError(f"{error} Build it with `dbt build --target duckdb`.") from error
 
-    def fetching(benchmark: Benchmark) -> Fetch:
-        async def fetch(*arguments: Argument) -> Rows:
+    def fetching(benchmark: Benchmark) -> Callable[..., Awaitable[Any]]:
+        async def fetch(*arguments: Argument) -> Any:
             try:
                 return connection.execute(benchmark.sql, list(arguments)).fetchall()
             except duckdb.Error as error:
@@ -51,4 +59,4 @@ async def open_duckdb(benchmarks: Sequence[Benchmark]) -> Session:
     async def close() -> None:
         connection.close()
 
-    return Session([fetching(one) for one in benchmarks], lambda: False, close)
+    return OpenFile([fetching(one) for one in benchmarks], close)
