@@ -87,12 +87,12 @@
     Here the columns are cast, and a column that is missing is the cast's error.
 #}
 {% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) %}
-    {% if temporary or not config.get('contract').enforced %}
+    {% if not config.get('contract').enforced %}
         {{ return(dbt.duckdb__create_table_as(
             temporary, relation, compiled_code, language, partitioned_by, sorted_by
         )) }}
     {% endif %}
-    create table {{ relation }} as
+    create {{ 'temporary' if temporary }} table {{ relation.include(database=not temporary, schema=not temporary) }} as
     select
     {%- for column in model.columns.values() %}
         {{ adapter.quote(column.name) }}::{{ ingot.column_type(column.data_type) }} as {{ adapter.quote(column.name) }}
@@ -101,7 +101,7 @@
     from (
         {{ compiled_code }}
     ) as model_subq;
-    {% for addition in ingot.constraint_additions() %}
+    {% for addition in ingot.constraint_additions() if not temporary %}
         alter table {{ relation }} {{ addition }};
     {% endfor %}
 {% endmacro %}

@@ -68,7 +68,7 @@ FORMATS: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
     "csv": ({}, {"1.csv": PLAIN, "2.csv": b"Long Name,id,extra\r\nx,9,1\r\ny,8,\r\n", "3.csv": b"id\n7"}),
     "compressed": (
         {"record_number": True},
-        {"1.csv.gz": gzip.compress(PLAIN), "2.csv.zst": zstandard.compress(PLAIN + b"5,a,b\n"), "3.zip": zipped(PLAIN)},
+        {"1.csv.gz": gzip.compress(PLAIN, mtime=0), "2.csv.zst": zstandard.compress(PLAIN + b"5,a,b\n"), "3.zip": zipped(PLAIN)},
     ),
     "stray quotes": ({}, {"1.csv": b'id,length,name\n1,5" nail,x\n2,6" nail,"y"\n3,"a"b,z\n'}),
     "null text": ({"null_text": "NULL", "delimiter": ";"}, {"1.csv": b'a;b\nNULL;"NULL"\n;""\n'}),
@@ -173,7 +173,7 @@ def test_a_file_is_its_path_size_and_time(project: Project, file: duckdb.DuckDBP
         ({}, b"id,name\n1,a\0\n", "people/2.csv: a NUL byte"),
         ({}, b"", "people/2.csv is empty"),
         ({"format": "jsonl"}, b'{"a": 1}\n{"a": \n', "people/2.csv.*alformed JSON"),
-        ({}, gzip.compress(b"id,name\n1,a\n")[:-9], "people/2.csv: damaged compressed data"),
+        ({}, gzip.compress(b"id,name\n1,a\n", mtime=0)[:-9], "people/2.csv: damaged compressed data"),
     ],
 )
 def test_a_file_that_cannot_be_read_lands_nothing_and_is_named(
