@@ -28,6 +28,16 @@
 {% endmacro %}
 
 
+{% macro postgres__create_csv_table(model, agate_table) %}
+    {{ return(ingot.postgres__create_csv_table(model, agate_table)) }}
+{% endmacro %}
+
+
+{% macro postgres__make_temp_relation(base_relation, suffix) %}
+    {{ return(ingot.postgres__make_temp_relation(base_relation, suffix)) }}
+{% endmacro %}
+
+
 {% macro postgres__get_empty_schema_sql(columns) %}
     {{ return(ingot.postgres__get_empty_schema_sql(columns)) }}
 {% endmacro %}

@@ -1,4 +1,4 @@
-"""The command line: python -m loaders load | status | rejects | discard | declare | db."""
+"""The command line: python -m loaders load | status | rejects | discard | declare | db | cluster."""
 
 import json
 import sys
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import psycopg
@@ -23,10 +22,8 @@ from loaders.load_report import LoadOptions
 from loaders.retry import RETRY_SECONDS
 from loaders.roots import bronze_root
 from loaders.segments import drop_retired
+from loaders.server_commands import cluster, db
 from loaders.sources import read_sources, select_sources
-
-if TYPE_CHECKING:
-    from loaders.server import LocalServer
 
 SHOWN_RAW_BYTES = 200
 WIDEST_COLUMNS = 100_000
@@ -216,54 +213,8 @@ def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None
     sys.exit(run(file, name=name, key=key, by=by, pattern=pattern, update=update))
 
 
-@main.group()
-def db() -> None:
-    """Run the local PostgreSQL.
-
-    Example: python -m loaders db up
-    """
-
-
-@db.command()
-@one_line_errors
-def up() -> None:
-    """Create the local server where it is missing, and start it.
-
-    Example: PGPORT=54400 python -m loaders db up
-    """
-    click.echo(_server().up())
-
-
-@db.command()
-@click.option("--remove-data", is_flag=True, help="Delete the server's data, too.")
-@one_line_errors
-def down(remove_data: bool) -> None:
-    """Stop the local server.
-
-    Example: python -m loaders db down
-    """
-    server = _server()
-    click.echo(server.down())
-    if remove_data:
-        server.remove()
-        click.echo("its data is deleted")
-
-
-@db.command()
-@one_line_errors
-def url() -> None:
-    """Print the database's address, with the local server's public password; any other stays in PGPASSWORD.
-
-    Example: psql "$(python -m loaders db url)"
-    """
-    click.echo(Address.from_environment().psql_url)
-
-
-def _server() -> "LocalServer":
-    # Imported where it is used: a load pays for no psutil.
-    from loaders.server import LocalServer
-
-    return LocalServer(Path(".pgdata"), Address.from_environment())
+main.add_command(db)
+main.add_command(cluster)
 
 
 def _reader(connection: psycopg.Connection) -> LedgerReader:

@@ -18,4 +18,4 @@ def create_described_tables(address: Address, sources: Sequence[SourceTable]) ->
             with exclusive_ddl(connection):
                 for source in missing:
                     types = source.bronze.copy_format.column_types(source.columns)
-                    create_raw_table(connection, source.raw_table, types)
+                    create_raw_table(connection, source.raw_table, types, distributed_by=source.distributed_by)

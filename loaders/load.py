@@ -9,6 +9,7 @@ from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
 from loaders.deliveries import newest_delivery
 from loaders.discovery import FailedFiles, new_files
+from loaders.distribution import is_cluster
 from loaders.errors import LoadError
 from loaders.ledger import Ledger
 from loaders.ledger_files import known_files
@@ -83,6 +84,7 @@ class TableLoader:
         # Before anything is changed: a full refresh of what cannot be listed is none.
         listed = self._list_files(report)
         with connect(self._address) as connection:
+            is_cluster(connection)  # no worker of one
             create_ledger(connection)
             try:
                 with lock_table(connection, self.source.raw_table, alone=self._replaces_all):

@@ -22,6 +22,7 @@ class RawColumns:
         self._connection = connection
         self._table = source.raw_table
         self._format = source.bronze.copy_format
+        self._distributed_by = source.distributed_by
 
     def create(self, columns: Mapping[str, str]) -> None:
         """Create the raw table with these columns, or add those that it lacks, without holding up its readers.
@@ -34,7 +35,7 @@ class RawColumns:
             return
         if not raw_table_exists(self._connection, self._table):
             with exclusive_ddl(self._connection):
-                create_raw_table(self._connection, self._table, types)
+                create_raw_table(self._connection, self._table, types, distributed_by=self._distributed_by)
         elif not change_tables(
             self._connection,
             self._table.identifier,

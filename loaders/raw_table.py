@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from loaders.distribution import is_cluster
+
 LOAD_ID, FILE_ID, RECORD_NUMBER = "_load_id", "_file_id", "_record_number"
 
 
@@ -25,20 +27,29 @@ class RawTable:
         return f"{self.schema}.{self.name}"
 
 
-def create_raw_table(connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str]) -> None:
-    """Create the raw table with these columns and their types, where it is missing."""
+def create_raw_table(
+    connection: psycopg.Connection, table: RawTable, columns: Mapping[str, str], *, distributed_by: str
+) -> None:
+    """Create the raw table with these columns and their types, where it is missing; on a cluster it is distributed."""
+    if raw_table_exists(connection, table):
+        return
     # Lineage stands before every record that is sent, so it is never NULL; checking it costs 5 % of the server's time.
     # Asked first: `create schema if not exists` needs the right to create schemas even where the schema exists.
     if connection.execute("select to_regnamespace(quote_ident(%s))", [table.schema]).fetchone() == (None,):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(table.schema)))
     connection.execute(
-        sql.SQL("create table if not exists {} ({}) partition by range (_load_id)").format(
+        sql.SQL("create table {} ({}) partition by range (_load_id)").format(
             table.identifier,
             sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(data_type)) for name, data_type in columns.items()
             ),
         )
     )
+    if is_cluster(connection):
+        connection.execute(
+            "select create_distributed_table(format('%%I.%%I', %s::text, %s::text)::regclass, %s)",
+            [table.schema, table.name, distributed_by],
+        )
 
 
 def present_columns(connection: psycopg.Connection, table: RawTable) -> set[str]:

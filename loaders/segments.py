@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from loaders.distribution import table_bytes
 from loaders.locks import change_tables
 from loaders.raw_table import RawTable
 
@@ -111,8 +112,9 @@ def retire_segments(
         """,
         parameters,
     )
+    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
     rows = connection.execute(
-        """
+        f"""
         with retired as (
             update ops.segments set retired_xid = pg_current_xact_id()
             where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
@@ -126,14 +128,14 @@ def retire_segments(
                         and loads.table_schema = %(schema)s and loads.table_name = %(name)s
                         and loads.load_id <> all(%(load_ids)s) and loads.status in ('started', 'complete')
                 )
-                and pg_table_size(to_regclass(format('%%I.%%I', table_schema, relation_name))) >= %(bytes)s
+                and {segment_bytes} >= %(bytes)s
             returning first_load_id, end_load_id
         )
 
         select load_id
         from unnest(%(load_ids)s::integer[]) as load_id
         where not exists (select from retired where load_id >= first_load_id and load_id < end_load_id)
-        """,
+        """.encode(),
         parameters,
     )
     return [row[0] for row in rows]
@@ -184,14 +186,15 @@ class _Segment:
 
 def _newest(connection: psycopg.Connection, table: RawTable) -> _Segment | None:
     row = connection.execute(
-        """
-        select relation_name, first_load_id, next_load_id, end_load_id, pg_table_size(pg_class.oid), relhasindex
+        f"""
+        select relation_name, first_load_id, next_load_id, end_load_id,
+            {table_bytes(connection, "pg_class.oid")}, relhasindex
         from ops.segments
         inner join pg_class on pg_class.oid = to_regclass(format('%%I.%%I', table_schema, relation_name))
         where table_schema = %s and table_name = %s and retired_xid is null
         order by first_load_id desc
         limit 1
-        """,
+        """.encode(),
         [table.schema, table.name],
     ).fetchone()
     return None if row is None else _Segment(*row)

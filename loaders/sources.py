@@ -11,10 +11,10 @@ import yaml
 from loaders.copy_format import CopyFormat, FileKind
 from loaders.errors import SourceError
 from loaders.project_files import check_places, folders_set_aside
-from loaders.raw_table import RawTable
+from loaders.raw_table import FILE_ID, LOAD_ID, RECORD_NUMBER, RawTable
 
 DECLARATIONS = "models/staging/*/_*__sources.yml"
-LINEAGE = ("_load_id", "_file_id", "_record_number")
+LINEAGE = (LOAD_ID, FILE_ID, RECORD_NUMBER)
 CLOSEST_NAMES = 3
 
 
@@ -60,7 +60,10 @@ class Bronze:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTable:
-    """One source table: its dbt name, its raw table, its files, the columns that its YAML describes without lineage."""
+    """One source table: its dbt name, its raw table, its files, the columns that its YAML describes without lineage.
+
+    `distributed_by` is the column by which a Citus cluster spreads its rows.
+    """
 
     source: str
     table: str
@@ -68,6 +71,7 @@ class SourceTable:
     identifier: str
     bronze: Bronze
     columns: tuple[str, ...] = ()
+    distributed_by: str = FILE_ID
 
     @property
     def name(self) -> str:
@@ -123,7 +127,10 @@ def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iter
             if "bronze" not in meta:
                 continue
             try:
-                bronze = _bronze(meta["bronze"], f"{path}: {source['name']}.{table['name']}")
+                where = f"{path}: {source['name']}.{table['name']}"
+                bronze = _bronze(meta["bronze"], where)
+                columns = tuple(one["name"] for one in table.get("columns") or () if one["name"] not in LINEAGE)
+                distributed_by = _distributed_by(meta, [*bronze.copy_format.lineage_columns, *columns], where)
             except SourceError as error:
                 problems.append(str(error))
                 continue
@@ -133,8 +140,24 @@ def _declared(document: dict[str, Any], path: Path, problems: list[str]) -> Iter
                 schema=source.get("schema") or source["name"],
                 identifier=table.get("identifier") or table["name"],
                 bronze=bronze,
-                columns=tuple(one["name"] for one in table.get("columns") or () if one["name"] not in LINEAGE),
+                columns=columns,
+                distributed_by=distributed_by,
             )
+
+
+def _distributed_by(meta: dict[str, Any], columns: Sequence[str], where: str) -> str:
+    """Return the column by which Citus spreads the rows: the file's unless the source says otherwise."""
+    if meta.get("reference"):
+        raise SourceError(
+            f"{where}: config.meta.reference is not for a source: its raw table has partitions, of which Citus makes "
+            "no reference table. Remove it."
+        )
+    column = str(meta.get("distributed_by", FILE_ID))
+    if column not in columns:
+        raise SourceError(
+            f"{where}: config.meta.distributed_by is {column!r}, which is not described. Use: {', '.join(columns)}."
+        )
+    return column
 
 
 def _bronze(declared: object, where: str) -> Bronze:

@@ -11,6 +11,7 @@ from loaders.bronze import BronzeFile
 from loaders.connection import Address
 from loaders.deliveries import delivery_of
 from loaders.discovery import FailedFiles, new_files
+from loaders.distribution import is_cluster, wait_for_rows
 from loaders.errors import LoadError
 from loaders.landing import Landing
 from loaders.landing_file import LandingFile
@@ -205,6 +206,9 @@ class TableRun:
             max_rejects=self._options.max_rejects,
             progress=self._progress,
         ).run()
+        if is_cluster(self._connection):
+            rows = {file.file_id: file.records for file in claim.files if file.error is None}
+            wait_for_rows(self._connection, self._table.identifier, claim.load_id, rows)
 
     def _undo(self, load_ids: list[int], reason: str, *, full_refresh: bool) -> None:
         # A server that is gone cannot be asked to clean up: the next run does.

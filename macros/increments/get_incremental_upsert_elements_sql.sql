@@ -26,10 +26,15 @@
     {% endif %}
 
     delete from {{ table }} as kept
+    {% if ingot.gathered_view() %}
+    where
+        kept.{{ parent }} in (select {{ parent }} from {{ ingot.gathered_relations()[1] }})
+    {% else %}
     using {{ delta }} as delivered
     where
         delivered.{{ element }} is null
         and kept.{{ parent }} = delivered.{{ parent }}
+    {% endif %}
         and not exists (
             select 1 from {{ delta }} as present
             where

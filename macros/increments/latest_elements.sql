@@ -7,6 +7,9 @@
     version still holds it. Both can be told from the records of an increment alone, so that any
     sequence of increments ends where a full refresh does.
 
+    Where Citus has gathered the elements (see gathered_sql), each knows its parent's latest version,
+    and the parents that were delivered are known, too.
+
     On an increment there are two more kinds of rows, which the strategy upsert_elements takes as
     its orders to delete: a parent without an element says that the parent was delivered, an
     element without a parent that it is gone.
@@ -14,6 +17,7 @@
 {% macro latest_elements(elements, parent_key, unique_key, columns) -%}
     {%- set key = unique_key | join(', ') -%}
     {%- set element_key = (unique_key | reject('equalto', parent_key) | list)[0] -%}
+    {%- set is_gathered = ingot.is_building() and ingot.gathered_view() -%}
     {%- set others = columns | reject('in', [parent_key, element_key]) | list -%}
     select
         {% if is_incremental() and parent_key not in unique_key -%}
@@ -25,9 +29,12 @@
         {{ others | join(', ') }}
     from (
         select {{ ingot.distinct_on(key) }}
-            {{ elements }}.*,
+            {{ elements }}.*
+            {%- if not is_gathered %},
             latest_parents._latest_version
+            {%- endif %}
         from {{ elements }}
+        {% if not is_gathered -%}
         inner join (
             select
                 {{ parent_key }},
@@ -35,13 +42,14 @@
             from {{ elements }}
             group by {{ parent_key }}
         ) as latest_parents using ({{ parent_key }})
+        {% endif -%}
         where {{ element_key }} is not null
         {{ ingot.first_by(key, '_version desc, _element_number desc') }}
     ) as last_mentions
     {% if not is_incremental() or parent_key in unique_key -%}
     where _version = _latest_version
     {%- endif %}
-    {% if is_incremental() -%}
+    {% if is_incremental() and not is_gathered -%}
     union all
     {# Other values stay, because a bare NULL has no type; nobody reads them. #}
     select distinct on ({{ parent_key }})

@@ -142,6 +142,10 @@
                 classid = 'pg_constraint'::regclass
                 and objid in (select oid from pg_constraint where conrelid = relation)
             )
+            {# Citus puts it on a distributed table. #}
+            and not (classid = 'pg_trigger'::regclass and objid in (
+                select oid from pg_trigger where tgisinternal and tgname ~ '^truncate_trigger'
+            ))
             and not (
                 classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
                 and objid in (select rule_id from views)

@@ -11,6 +11,9 @@
     fifth less WAL in the increments after a full refresh.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) %}
+    {% if ingot.distribution() %}
+        {{ return(ingot.create_distributed_table_as(relation, sql, is_delta=temporary, contracted=not temporary)) }}
+    {% endif %}
     {% set contracted = config.get('contract').enforced %}
     {% if temporary or (contracted and not ingot.contract_follows_rows()) %}
         {{ return(dbt.postgres__create_table_as(temporary, relation, sql)) }}
@@ -40,11 +43,11 @@
 
 
 {# Render the model's columns in the contract's order and with its types, its names checked. #}
-{% macro contracted_select_sql(sql) %}
+{% macro contracted_select_sql(sql, checked=true) %}
     {% if not config.get('contract').enforced %}
         {{ return('select * from (' ~ sql ~ '\n) as model_subq') }}
     {% endif %}
-    {{ get_assert_columns_equivalent(sql) }}
+    {{ get_assert_columns_equivalent(sql) if checked }}
     select
     {%- for column in model.columns.values() %}
         {%- set name = adapter.quote(column.name) if column.quote else column.name %}

@@ -6,7 +6,9 @@
 {% macro refresh_by_difference(table) %}
     {% set delta = make_temp_relation(table) %}
     {% call statement('main') %}
-        {% if config.get('contract').enforced and not ingot.contract_follows_rows() %}
+        {% if ingot.distribution() %}
+        {{ ingot.create_distributed_table_as(delta, sql, is_delta=true) }}
+        {% elif config.get('contract').enforced and not ingot.contract_follows_rows() %}
         create temporary table {{ delta }} as
         {{ ingot.contracted_select_sql(sql) }}
         with no data;
@@ -36,7 +38,8 @@
             'temp_relation': delta,
             'unique_key': keys,
             'dest_columns': adapter.get_columns_in_relation(delta),
-            'incremental_predicates': none
+            'incremental_predicates': none,
+            'keeps_delta': true
         }) }}
 
         {# What a unique index says of a table that is built beside. #}
@@ -50,7 +53,8 @@
         end
         $count$;
 
-        analyze (skip_locked) {{ table }}
+        analyze (skip_locked) {{ table }};
+        {{ ingot.drop_gathered_sql(delta) }}
     {% endcall %}
     {% do apply_grants(table, config.get('grants'), should_revoke=true) %}
     {% do persist_docs(table, model) %}

@@ -67,7 +67,15 @@
     {% set fresh = make_intermediate_relation(table, '__dbt_fresh') %}
     {% do run_query('savepoint fresh') %}
     {% call statement('fresh') %}
+        {% if ingot.distribution() %}
+        {{ ingot.create_empty_sql(fresh, ingot.contracted_select_sql(sql, checked=false)) }};
+        {% set additions = ingot.constraint_additions() if config.get('contract').enforced else [] %}
+        {% if additions %}
+        alter table {{ fresh }} {{ additions | join(', ') }};
+        {% endif %}
+        {% else %}
         {{ get_create_table_as_sql(False, fresh, 'select * from (' ~ sql ~ '\n) as no_rows limit 0') }}
+        {% endif %}
     {% endcall %}
     {% do create_indexes(fresh) %}
     {% set found = {} %}

@@ -14,6 +14,7 @@
     {% endset %}
     {% do ingot.check_refresh(table, 'in place found no moment in ' ~ patience_seconds ~ ' s',
         [obstacle | trim] | select | list) %}
+    {% set sql = ingot.gathered_sql(sql) %}
     {% call statement('main') %}
         {{ ingot.drop_own_indexes_sql(table) }}
         truncate {{ table }};
@@ -21,7 +22,8 @@
         select {{ ingot.quoted_list(column_names) }}
         from (
             {{ sql }}
-        ) as model_subq
+        ) as model_subq;
+        {{ ingot.drop_gathered_sql() }}
     {% endcall %}
     {% do create_indexes(table) %}
     {% do run_query('analyze ' ~ table) %}

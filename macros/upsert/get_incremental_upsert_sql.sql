@@ -21,6 +21,7 @@
     {% set moved = columns | reject('in', keys + ['_inserted_at']) | list %}
     {% set compared = moved | reject('in', ['_updated_at', '_load_id']) | list %}
 
+    {% if not ingot.distribution() %}
     {#
         A delta that is small beside the table is looked up in the key's index, so that its cost
         follows the new rows. The planner would rather hash, which reads the whole table: 1.0 s
@@ -31,6 +32,7 @@
         pg_relation_size('{{ arg_dict['temp_relation'] }}') > pg_relation_size('{{ table }}') / 8
     )::text, true)
     from unnest(array['enable_hashjoin', 'enable_mergejoin']) as setting;
+    {% endif %}
 
     {# Unchanged rows are dropped here: `on conflict ... where` would lock, so write, them all. #}
     insert into {{ table }} as kept ({{ ingot.quoted_list(columns) }})
@@ -57,6 +59,9 @@
     {%- else %}
     do nothing
     {%- endif %};
+    {% if not arg_dict['keeps_delta'] %}
+    {{ ingot.drop_gathered_sql(arg_dict['temp_relation']) }}
+    {% endif %}
 {% endmacro %}
 
 

@@ -51,7 +51,7 @@ def logs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="class")
 def macros() -> dict[str, str]:
     """The macros that materialize; those of the layers' schemas and of the ledger have no place in these projects."""
-    folders = ("materializations", "upsert", "increments")
+    folders = ("distribution", "materializations", "upsert", "increments")
     return {
         path.name: path.read_text() for folder in folders for path in (REPOSITORY / "macros" / folder).glob("*.sql")
     }

@@ -1,0 +1,63 @@
+"""Citus: raw tables spread over the nodes of a cluster, where the database has the extension.
+
+The ledger stays on the coordinator, and its last commit makes a load visible: there is no snapshot across nodes, so the
+load's rows are counted on all of them before it.
+"""
+
+import time
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+
+from loaders.errors import LoadError, ServerError
+
+# A commit that a node missed is made good by Citus, after citus.recover_2pc_interval (60 s by default).
+COUNT_SECONDS = 150.0
+COUNT_PAUSE_SECONDS = 0.5
+
+
+def is_cluster(connection: psycopg.Connection) -> bool:
+    """Tell whether the database is a cluster's; ServerError at one of its workers."""
+    if connection.execute("select from pg_extension where extname = 'citus'").fetchone() is None:
+        return False
+    if connection.execute("select citus_is_coordinator()").fetchone() != (True,):
+        raise ServerError("This node is a worker of a Citus cluster. Set PGHOST and PGPORT to the coordinator.")
+    return True
+
+
+def table_bytes(connection: psycopg.Connection, relation: str) -> str:
+    """Return the SQL for the size of a table, its TOAST included, on all nodes; `relation` is SQL for its oid."""
+    if not is_cluster(connection):
+        return f"pg_table_size({relation})"
+    return (
+        f"case when exists (select from pg_dist_partition where logicalrelid = {relation}) "
+        f"then citus_table_size({relation}) else pg_table_size({relation}) end"
+    )
+
+
+def wait_for_rows(connection: psycopg.Connection, table: sql.Identifier, load_id: int, rows: Mapping[int, int]) -> None:
+    """Wait until every node shows the rows of a load, given by file; LoadError if they do not come.
+
+    A node that crashes between the two commits of a COPY shows its part only when Citus has recovered it, though the
+    client was told that the COPY succeeded.
+    """
+    give_up_at = time.monotonic() + COUNT_SECONDS
+    while True:
+        counted: dict[int, int] = dict(
+            connection.execute(
+                sql.SQL("select _file_id, count(*) from {} where _load_id = %s group by _file_id").format(table),
+                [load_id],
+            ).fetchall()
+        )
+        missing = {file_id: number for file_id, number in rows.items() if counted.get(file_id, 0) != number}
+        if not missing:
+            return
+        if time.monotonic() >= give_up_at:
+            file_id, number = min(missing.items())
+            raise LoadError(
+                f"load {load_id}: of file {file_id}, {number:,} records were sent, and the nodes show "
+                f"{counted.get(file_id, 0):,} of them after {COUNT_SECONDS:.0f} s. See that every node is up (`select * "
+                "from citus_check_cluster_node_health()`), then load again."
+            )
+        time.sleep(COUNT_PAUSE_SECONDS)
