@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from psycopg import sql
+
 from loaders.connection import Address, connect
 from loaders.errors import ServerError
 from loaders.server import SUPERUSER, SUPERUSER_PASSWORD_FILE, LocalServer
@@ -127,6 +129,13 @@ class LocalCluster:
                     connection.execute("select citus_set_coordinator_host(%s, %s)", [host, coordinator.address.port])
                     for worker in workers:
                         connection.execute("select citus_add_node(%s, %s)", [host, worker.address.port])
+                    # The role was made before the nodes met. Citus takes it over with the first distributed table that it
+                    # owns, and only a superuser may tell the workers.
+                    connection.execute("create table of_role (id integer)")
+                    role = sql.Identifier(self.address.user)
+                    connection.execute(sql.SQL("alter table of_role owner to {}").format(role))
+                    connection.execute("select create_reference_table('of_role')")
+                    connection.execute("drop table of_role")
 
 
 def _settings(workers: int) -> list[Setting]:

@@ -1,7 +1,8 @@
 {#
-    Build a distributed or reference table: Citus distributes it while it is empty, then the rows
-    go in, and the constraints after them. A delta is a table of this kind, too, since Citus joins
-    no temporary one with the shards; whoever made it drops it.
+    Build a distributed table: it is distributed while it is empty, so that rows go from shard to shard,
+    and the constraints come after them. A delta is a table of this kind, too, since Citus joins
+    no temporary one with the shards: an upsert drops it, and of a strategy of dbt's own it stays until
+    the next increment.
 #}
 {% macro create_distributed_table_as(relation, sql, is_delta=false, contracted=true) %}
     {% set contracted = contracted and config.get('contract').enforced %}
@@ -10,6 +11,8 @@
     {% set rows = ingot.contracted_select_sql(gathered) if contracted else 'select * from (' ~ gathered ~ '\n) as model_subq' %}
 
     {{ config.get('sql_header') or '' }}
+    {{ ingot.alone(['drop table if exists ' ~ relation]) if is_delta }}
+    set local citus.enable_repartition_joins = on;
     {% if follows %}
     {{ ingot.create_empty_sql(relation, rows, is_delta) }};
     {% else %}
@@ -20,10 +23,38 @@
     {{ rows }};
     {% set additions = ingot.constraint_additions() if contracted and follows and not is_delta else [] %}
     {% if additions %}
-    alter table {{ relation }} {{ additions | join(', ') }};
+    {{ ingot.alone(['alter table ' ~ relation ~ ' ' ~ additions | join(', ')]) }}
     {% endif %}
     {% if not is_delta %}
     {{ ingot.drop_gathered_sql() }}
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    Render statements that Citus hands to the nodes as they stand, each by itself: of several in one
+    string it would hand on the string.
+#}
+{% macro alone(statements) %}
+    do $alone$
+    begin
+        {{ statements | join(';\n        ') }};
+    end
+    $alone$;
+{% endmacro %}
+
+
+{#
+    Copy a table that was built on the coordinator, where its rows meet, to every node: in a
+    transaction of its own, since Citus makes no reference table in one that has read others.
+#}
+{% macro copy_to_nodes(relation) %}
+    {% if ingot.distribution() == 'reference' %}
+        {% do adapter.commit() %}
+        {% do ingot.begin_transaction() %}
+        {% do run_query(ingot.distribute_sql(relation)) %}
+        {% do adapter.commit() %}
+        {% do ingot.begin_transaction() %}
     {% endif %}
 {% endmacro %}
 

@@ -81,7 +81,7 @@
 {# Render the statement that drops what was gathered, and the delta where one was made of it. #}
 {% macro drop_gathered_sql(delta=none) %}
     {% if ingot.distribution() %}
-        {% set is_made = delta is not none and delta == make_temp_relation(this) %}
-    drop table if exists {{ (ingot.gathered_relations() + ([delta] if is_made else [])) | join(', ') }};
+        {% set is_made = delta is not none and delta.identifier == make_temp_relation(this).identifier %}
+    {{ ingot.alone(['drop table if exists ' ~ (ingot.gathered_relations() + ([delta] if is_made else [])) | join(', ')]) }}
     {% endif %}
 {% endmacro %}

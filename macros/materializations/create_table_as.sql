@@ -11,7 +11,7 @@
     fifth less WAL in the increments after a full refresh.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) %}
-    {% if ingot.distribution() %}
+    {% if ingot.distribution() and (temporary or ingot.distribution() != 'reference') %}
         {{ return(ingot.create_distributed_table_as(relation, sql, is_delta=temporary, contracted=not temporary)) }}
     {% endif %}
     {% set contracted = config.get('contract').enforced %}

@@ -53,6 +53,7 @@
     {% endcall %}
     {% do create_indexes(built) %}
     {% do run_query('analyze ' ~ built) %}
+    {% do ingot.copy_to_nodes(built) %}
     {% do run_query('alter table ' ~ built ~ ' rename to ' ~ adapter.quote(table.identifier)) %}
     {% do apply_grants(table, config.get('grants'), should_revoke=false) %}
     {% do persist_docs(table, model) %}

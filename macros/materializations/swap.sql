@@ -12,6 +12,7 @@
     {% endcall %}
     {% do create_indexes(built) %}
     {% do run_query('analyze ' ~ built) %}
+    {% do ingot.copy_to_nodes(built) %}
     {% do adapter.commit() %}
 
     {% do ingot.begin_transaction() %}
