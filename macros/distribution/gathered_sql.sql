@@ -50,6 +50,16 @@
 {% endmacro %}
 
 
+{# Return the model's query as it would read gathered records, for its columns alone. #}
+{% macro ungathered_sql(sql) %}
+    {% set view = ingot.gathered_view() %}
+    {% if not view or not ingot.parent_key() %}
+        {{ return(sql) }}
+    {% endif %}
+    {{ return(sql | replace(view.render(), '(select *, _version as _latest_version from ' ~ view ~ ')')) }}
+{% endmacro %}
+
+
 {# Return the one staging view whose pending loads this model reads, or none. #}
 {% macro gathered_view() %}
     {% if ingot.distribution() in (none, 'reference') or ingot.loads_read() | length != 1 or flags.EMPTY %}

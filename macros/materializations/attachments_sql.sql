@@ -156,6 +156,10 @@
         from pair
         inner join pg_depend
             on classid = 'pg_class'::regclass and objid = relation and objsubid = 0
+        {# As every table that Citus distributes. #}
+        where (refclassid, refobjid) not in (
+            select 'pg_extension'::regclass, oid from pg_extension where extname = 'citus'
+        )
         union all
         select is_live, concat(refclassid, ' ', refobjid, deptype), '', pg_describe_object(refclassid, refobjid, 0)
         from pair

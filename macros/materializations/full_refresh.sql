@@ -69,7 +69,7 @@
     {% do run_query('savepoint fresh') %}
     {% call statement('fresh') %}
         {% if ingot.distribution() %}
-        {{ ingot.create_empty_sql(fresh, ingot.contracted_select_sql(sql, checked=false)) }};
+        {{ ingot.create_empty_sql(fresh, ingot.contracted_select_sql(ingot.ungathered_sql(sql), checked=false)) }};
         {% set additions = ingot.constraint_additions() if config.get('contract').enforced else [] %}
         {% if additions %}
         alter table {{ fresh }} {{ additions | join(', ') }};
