@@ -34,6 +34,9 @@
 
 {# Return whether the database is a Citus cluster; asked once a run, and kept in `graph`. #}
 {% macro has_citus() %}
+    {% if not execute or target.type != 'postgres' %}
+        {{ return(false) }}
+    {% endif %}
     {% if 'has_citus' not in graph %}
         {% do graph.update({
             'has_citus': run_query("select 1 from pg_extension where extname = 'citus'").rows | length == 1

@@ -33,12 +33,32 @@
 
 {# Render the last columns of a select list, and its from clause. #}
 {% macro postgres__json_fields(document, fields, documents) -%}
+    {%- if ingot.has_citus() -%}
+    {{ ingot.json_operators(document, fields, documents) }}
+    from source
+    inner join files on source._file_id = files._file_id
+    {%- else -%}
     record.*
     from source
     inner join files on source._file_id = files._file_id
     cross join lateral jsonb_to_record({{ ingot.json_object(document) }}) as record (
         {{ ingot.json_columns(fields, documents) }}
     )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Render the same columns, each by an operator of its own: jsonb_to_record is not immutable, and Citus
+    pushes nothing else down to the shards. What is no object has no fields to `->>` either.
+#}
+{% macro json_operators(document, fields, documents=[]) -%}
+    {%- for field in fields -%}
+        {{ document }} ->> '{{ field }}' as {{ adapter.quote(field) }}{{ ',\n        ' if not loop.last or documents }}
+    {%- endfor -%}
+    {%- for field in documents -%}
+        nullif({{ document }} -> '{{ field }}', 'null') as {{ adapter.quote(field) }}{{ ',\n        ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
 
@@ -54,7 +74,7 @@
 
 {% macro postgres__json_elements(array, parent_key, fields) -%}
     select
-        element.*,
+        {{ ingot.json_operators('items.item', fields) if ingot.has_citus() else 'element.*' }},
         parents._load_id,
         parents._file_id,
         parents._run_id,
@@ -68,9 +88,11 @@
     left join lateral
         {{ ingot.json_objects('parents.' ~ adapter.quote(array)) }}
         with ordinality as items (item, _element_number) on true
+    {% if not ingot.has_citus() -%}
     left join lateral jsonb_to_record(items.item) as element (
         {{ ingot.json_columns(fields) }}
     ) on true
+    {%- endif %}
 {%- endmacro %}
 
 
