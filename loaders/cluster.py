@@ -129,11 +129,16 @@ class LocalCluster:
                     connection.execute("select citus_set_coordinator_host(%s, %s)", [host, coordinator.address.port])
                     for worker in workers:
                         connection.execute("select citus_add_node(%s, %s)", [host, worker.address.port])
-                    # The role was made before the nodes met. Citus takes it over with the first distributed table that it
-                    # owns, and only a superuser may tell the workers.
+            # The role was made before the nodes met. Citus takes it over with the first distributed table that it owns,
+            # and only a superuser may tell the workers.
+            role = self.address.user
+            if not connection.execute(
+                "select from pg_dist_object where classid = 'pg_authid'::regclass and objid = quote_ident(%s)::regrole",
+                [role],
+            ).fetchone():
+                with connection.transaction():
                     connection.execute("create table of_role (id integer)")
-                    role = sql.Identifier(self.address.user)
-                    connection.execute(sql.SQL("alter table of_role owner to {}").format(role))
+                    connection.execute(sql.SQL("alter table of_role owner to {}").format(sql.Identifier(role)))
                     connection.execute("select create_reference_table('of_role')")
                     connection.execute("drop table of_role")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from loaders.errors import LoadError, ServerError
+from loaders.errors import LoadError, SettingError
 
 # A commit that a node missed is made good by Citus, after citus.recover_2pc_interval (60 s by default).
 COUNT_SECONDS = 150.0
@@ -18,11 +18,11 @@ COUNT_PAUSE_SECONDS = 0.5
 
 
 def is_cluster(connection: psycopg.Connection) -> bool:
-    """Tell whether the database is a cluster's; ServerError at one of its workers."""
+    """Tell whether the database is a cluster's; SettingError at one of its workers."""
     if connection.execute("select from pg_extension where extname = 'citus'").fetchone() is None:
         return False
     if connection.execute("select citus_is_coordinator()").fetchone() != (True,):
-        raise ServerError("This node is a worker of a Citus cluster. Set PGHOST and PGPORT to the coordinator.")
+        raise SettingError("This node is a worker of a Citus cluster. Set PGHOST and PGPORT to the coordinator.")
     return True
 
 
@@ -57,7 +57,7 @@ def wait_for_rows(connection: psycopg.Connection, table: sql.Identifier, load_id
             file_id, number = min(missing.items())
             raise LoadError(
                 f"load {load_id}: of file {file_id}, {number:,} records were sent, and the nodes show "
-                f"{counted.get(file_id, 0):,} of them after {COUNT_SECONDS:.0f} s. See that every node is up (`select * "
-                "from citus_check_cluster_node_health()`), then load again."
+                f"{counted.get(file_id, 0):,} of them after {COUNT_SECONDS:.0f} s. See that every node is up (`select "
+                "* from citus_check_cluster_node_health()`), then load again."
             )
         time.sleep(COUNT_PAUSE_SECONDS)

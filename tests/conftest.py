@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -50,7 +50,7 @@ SERVERS = Path(tempfile.gettempdir()) / f"ingot-test-servers-{os.getuid()}"
 def server_of_tests(servers: Path = SERVERS, *, database: str = "ingot") -> Iterator[LocalServer]:
     """Run a server in a folder that names this process, so that a later run finds it if this one is killed."""
     servers.mkdir(mode=0o755, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{_started(os.getpid())}-", dir=servers))
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{started(os.getpid())}-", dir=servers))
     folder.chmod(0o755)
     server = LocalServer(folder / ".pgdata", Address(port=free_port(), database=database))
     try:
@@ -65,14 +65,14 @@ def remove_abandoned_servers(servers: Path = SERVERS) -> None:
     """Stop and remove the servers whose process of pytest is gone."""
     for folder in servers.glob("*-*-*"):
         pid, started, _ = folder.name.split("-", 2)
-        if _started(int(pid)) != started:
+        if started(int(pid)) != started:
             # Another run may be at the same.
             with suppress(LoaderError, OSError):
                 LocalServer(folder / ".pgdata", Address()).remove()
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """Return when the process began, in milliseconds: its number alone may be another's by now."""
     try:
         return str(round(psutil.Process(pid).create_time() * 1000))
@@ -162,7 +162,14 @@ class Project:
         return self.folder / "data" / "bronze"
 
     def declare(
-        self, name: str, *, described: Sequence[str] = (), source: str = "", schema: str = "staging", **bronze: Any
+        self,
+        name: str,
+        *,
+        described: Sequence[str] = (),
+        source: str = "",
+        schema: str = "staging",
+        meta: Mapping[str, Any] | None = None,
+        **bronze: Any,
     ) -> None:
         """Declare the table `source`.rows, else `name`.rows, whose files are <name>/* unless `path` says otherwise."""
         source = source or name
@@ -171,7 +178,7 @@ class Project:
         table = {
             "name": "rows",
             "identifier": f"{name}__rows",
-            "config": {"meta": {"bronze": {"path": f"{name}/**/*", "format": "csv"} | bronze}},
+            "config": {"meta": {"bronze": {"path": f"{name}/**/*", "format": "csv"} | bronze} | (meta or {})},
             "columns": [{"name": column} for column in described],
         }
         document = {"sources": [{"name": source, "schema": schema, "tables": [table]}]}
