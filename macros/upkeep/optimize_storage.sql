@@ -25,7 +25,7 @@
     select
         'vacuum (analyze) ' || relid::regclass as statement,
         format('%s %% of its rows are dead', share) as reason
-    from pg_stat_user_tables
+    from ({{ ingot.table_statistics_sql() }}) as statistics
     cross join lateral (
         select round(100.0 * n_dead_tup / nullif(n_live_tup + n_dead_tup, 0)) as share
     ) as dead

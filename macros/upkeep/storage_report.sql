@@ -18,10 +18,11 @@
 {% macro storage_sql() %}
     select
         relations.oid::regclass::text as "table",
-        pg_size_pretty(pg_table_size(relations.oid)) as "rows",
-        pg_size_pretty(pg_indexes_size(relations.oid)) as indexes,
+        pg_size_pretty({{ ingot.table_size_sql('rows', 'relations.oid') }}) as "rows",
+        pg_size_pretty({{ ingot.table_size_sql('indexes', 'relations.oid') }}) as indexes,
         round(
-            100.0 * pg_indexes_size(relations.oid) / nullif(pg_total_relation_size(relations.oid), 0)
+            100.0 * {{ ingot.table_size_sql('indexes', 'relations.oid') }}
+            / nullif({{ ingot.table_size_sql('all', 'relations.oid') }}, 0)
         ) as index_percent,
         n_live_tup as live_rows,
         n_dead_tup as dead_rows,
@@ -40,9 +41,9 @@
         {% endif %}
         coalesce(greatest(last_vacuum, last_autovacuum)::timestamp(0)::text, 'never') as vacuumed
     from pg_class as relations
-    inner join pg_stat_user_tables on relid = relations.oid
+    inner join ({{ ingot.table_statistics_sql() }}) as statistics on relid = relations.oid
     where {{ ingot.in_project_sql() }} and relations.relkind <> 'p'
-    order by pg_total_relation_size(relations.oid) desc
+    order by {{ ingot.table_size_sql('all', 'relations.oid') }} desc
 {% endmacro %}
 
 
