@@ -64,8 +64,8 @@ def server_of_tests(servers: Path = SERVERS, *, database: str = "ingot") -> Iter
 def remove_abandoned_servers(servers: Path = SERVERS) -> None:
     """Stop and remove the servers whose process of pytest is gone."""
     for folder in servers.glob("*-*-*"):
-        pid, started, _ = folder.name.split("-", 2)
-        if started(int(pid)) != started:
+        pid, since, _ = folder.name.split("-", 2)
+        if started(int(pid)) != since:
             # Another run may be at the same.
             with suppress(LoaderError, OSError):
                 LocalServer(folder / ".pgdata", Address()).remove()

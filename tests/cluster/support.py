@@ -1,10 +1,9 @@
 """What the cluster's tests do to nodes and ask of rows."""
 
-import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import psutil
@@ -40,36 +39,40 @@ def kill(node: LocalServer) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
-def stop_between_commits(cluster: LocalCluster, worker: LocalServer, program: str, seconds: float = 60) -> list[int]:
-    """Stop the coordinator's sessions of a program once a transaction of theirs is prepared on the worker.
+@contextmanager
+def between_commits(cluster: LocalCluster, worker: LocalServer, other: LocalServer) -> Iterator[None]:
+    """Hold a transaction where the worker has prepared it, and the coordinator has yet to hear so of the other one.
 
-    Return their process ids: they have yet to tell the worker to commit.
+    The other worker gets 10 ms at a time, so that whatever the transaction does last, it is this that is seen.
     """
-    give_up_at = time.monotonic() + seconds
-    database = cluster.address.database
-    with (
-        connect(replace(worker.superuser_address, database=database)) as there,
-        connect(replace(cluster.coordinator.superuser_address, database=database)) as here,
-    ):
-        while time.monotonic() < give_up_at:
-            if not there.execute("select from pg_prepared_xacts").fetchone():
+    address = replace(worker.superuser_address, database=cluster.address.database)
+    give_up_at = time.monotonic() + 120
+    with connect(address) as connection:
+        while True:
+            _signal(other, signal.SIGSTOP)
+            for _ in range(20):
+                if connection.execute("select from pg_prepared_xacts").fetchone():
+                    break
+                time.sleep(0.005)
+            else:
+                _signal(other, signal.SIGCONT)
+                assert time.monotonic() < give_up_at, "nothing was seen between its two commits"
+                time.sleep(0.01)
                 continue
-            sessions = here.execute("select pid from pg_stat_activity where application_name = %s", [program])
-            pids = [pid for (pid,) in sessions]
-            for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
-            # What is prepared now stays so.
-            time.sleep(0.05)
-            if pids and there.execute("select from pg_prepared_xacts").fetchone():
-                return pids
-            go_on(pids)
-    raise AssertionError("nothing was ever seen between its two commits")
+            break
+    try:
+        yield
+    finally:
+        _signal(other, signal.SIGCONT)
 
 
-def go_on(pids: list[int]) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+def _signal(node: LocalServer, number: signal.Signals) -> None:
+    pid = node.pid()
+    assert pid is not None
+    postmaster = psutil.Process(pid)
+    for process in [postmaster, *postmaster.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def wait_until(answer: Callable[[], bool], seconds: float = 60, pause: float = 0.02) -> None:
