@@ -18,23 +18,20 @@
     {% endif %}
     {% set records, parents = ingot.gathered_relations() %}
     {% set column = adapter.quote(ingot.distribution()) %}
-    {% set predicate = (ingot.loads_read().values() | first).predicate %}
     {% set parent_key = ingot.parent_key() %}
     {% set parent = adapter.quote(parent_key or '') %}
     {% call statement('gather') %}
         {% if parent_key %}
         create unlogged table {{ parents }} as select * from {{ view }} with no data;
         select create_distributed_table('{{ parents }}', {{ ingot.literal(parent_key) }});
-        insert into {{ parents }}
-        select * from {{ view }}
-        where {{ predicate }} and {{ parent }} is not null;
+        {{ ingot.gather_sql(parents, view, parent) }}
         create unlogged table {{ records }} as select *, _version as _latest_version from {{ parents }} with no data;
         {% else %}
         create unlogged table {{ records }} as select * from {{ view }} with no data;
         {% endif %}
         select create_distributed_table('{{ records }}', {{ ingot.literal(ingot.distribution()) }});
-        insert into {{ records }}
         {% if parent_key %}
+        insert into {{ records }}
         select *
         from (
             select *, max(_version) over (partition by {{ parent }}) as _latest_version
@@ -42,11 +39,21 @@
         ) as versions
         where {{ column }} is not null
         {% else %}
-        select * from {{ view }}
-        where {{ predicate }} and {{ column }} is not null
+        {{ ingot.gather_sql(records, view, column) }}
         {% endif %}
     {% endcall %}
     {{ return(sql | replace(view.render(), records.render())) }}
+{% endmacro %}
+
+
+{# Render the statement that repartitions the pending records; where none is pending, there is nothing to plan. #}
+{% macro gather_sql(records, view, column) %}
+    {% set list = ingot.loads_read().values() | first %}
+    {% if list.load_ids %}
+        insert into {{ records }}
+        select * from {{ view }}
+        where {{ list.predicate }} and {{ column }} is not null;
+    {% endif %}
 {% endmacro %}
 
 

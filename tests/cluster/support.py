@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import psutil
 import psycopg
@@ -39,40 +39,56 @@ def kill(node: LocalServer) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
+# What a worker's transaction waits for before it is prepared.
+GATE = """
+set citus.enable_ddl_propagation = off;
+set citus.enable_manual_changes_to_shards = on;
+create or replace function public.wait_at_the_gate() returns trigger language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock_shared(1);
+    return null;
+end
+$$;
+"""
+
+
 @contextmanager
-def between_commits(cluster: LocalCluster, worker: LocalServer, other: LocalServer) -> Iterator[None]:
-    """Hold a transaction where the worker has prepared it, and the coordinator has yet to hear so of the other one.
-
-    The other worker gets 10 ms at a time, so that whatever the transaction does last, it is this that is seen.
-    """
-    address = replace(worker.superuser_address, database=cluster.address.database)
-    give_up_at = time.monotonic() + 120
-    with connect(address) as connection:
-        while True:
-            _signal(other, signal.SIGSTOP)
-            for _ in range(20):
-                if connection.execute("select from pg_prepared_xacts").fetchone():
-                    break
-                time.sleep(0.005)
-            else:
-                _signal(other, signal.SIGCONT)
-                assert time.monotonic() < give_up_at, "nothing was seen between its two commits"
-                time.sleep(0.01)
-                continue
-            break
-    try:
-        yield
-    finally:
-        _signal(other, signal.SIGCONT)
+def between_commits(cluster: LocalCluster, table: str) -> Iterator["Gate"]:
+    """Let transactions that write the table be prepared on the first worker, and stop before that on the second."""
+    first, second = cluster.workers
+    address = replace(second.superuser_address, database=cluster.address.database)
+    with connect(cluster.address) as coordinator:
+        shards = coordinator.execute(
+            "select distinct shard_name from citus_shards where table_name = %s::regclass and nodeport = %s",
+            [table, second.address.port],
+        ).fetchall()
+    assert shards
+    with connect(address) as gate, connect(replace(address, port=first.address.port)) as there:
+        gate.execute(GATE)
+        for (shard,) in shards:
+            # A deferred trigger is the last that runs before a transaction is prepared.
+            gate.execute(
+                f"create constraint trigger gate after insert or update on {shard} deferrable initially deferred "
+                "for each row execute function public.wait_at_the_gate()".encode()
+            )
+        gate.execute("select pg_advisory_lock(1)")
+        yield Gate(gate, there)
 
 
-def _signal(node: LocalServer, number: signal.Signals) -> None:
-    pid = node.pid()
-    assert pid is not None
-    postmaster = psutil.Process(pid)
-    for process in [postmaster, *postmaster.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
+@dataclass(frozen=True)
+class Gate:
+    """Where transactions stop: sessions of the second worker, which holds it shut, and of the first."""
+
+    keeper: psycopg.Connection
+    watcher: psycopg.Connection
+
+    def wait(self) -> None:
+        """Wait until a transaction stands there."""
+        wait_until(lambda: self.watcher.execute("select from pg_prepared_xacts").fetchone() is not None)
+
+    def open(self) -> None:
+        """Let the coordinator commit."""
+        self.keeper.execute("select pg_advisory_unlock(1)")
 
 
 def wait_until(answer: Callable[[], bool], seconds: float = 60, pause: float = 0.02) -> None:

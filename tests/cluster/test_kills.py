@@ -60,12 +60,17 @@ def test_between_the_two_commits_of_a_copy(
     project: Project, cluster: LocalCluster, worker: LocalServer, connection: psycopg.Connection
 ) -> None:
     """The loader hears that its COPY succeeded, and the rows show once Citus has recovered the worker's part."""
-    records = write_people(project, files=4, records=RECORDS)
     # By a column of the records, since a COPY that touches one shard has one commit.
-    project.declare("people", described=["id"], meta={"distributed_by": "id"})
-    process = project.start("load")
-    with between_commits(cluster, worker, cluster.workers[1]):
+    project.declare("people", described=["id", "name", "filler"], meta={"distributed_by": "id"})
+    project.write("people/first.csv", "id,name,filler\n-1,first,x\n")
+    project.load("people")
+    records = 1 + write_people(project, files=4, records=RECORDS)
+    project.declare("people", described=["id", "name", "filler"], meta={"distributed_by": "id"})
+    with between_commits(cluster, "staging.people__rows__1") as gate:
+        process = project.start("load")
+        gate.wait()
         kill(worker)
+        gate.open()
     time.sleep(1)
     worker.up()
     code, said = ended(process)
@@ -104,9 +109,10 @@ def test_in_a_build(
 def test_between_the_two_commits_of_an_increment(
     dbt: Dbt, people: Bronze, cluster: LocalCluster, worker: LocalServer, connection: psycopg.Connection
 ) -> None:
-    with dbt.running("run", "--select", "people") as building:
-        with between_commits(cluster, worker, cluster.workers[1]):
-            kill(worker)
+    with between_commits(cluster, "core.people") as gate, dbt.running("run", "--select", "people") as building:
+        gate.wait()
+        kill(worker)
+        gate.open()
         done = building.result(timeout=120)
     worker.up()
     wait_for_recovery(connection)
