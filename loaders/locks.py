@@ -117,7 +117,7 @@ def change_tables(
                 elif on_nodes:
                     # Of several statements in one message, Citus would hand all to the nodes for each.
                     for statement in [*lock, *change]:
-                        connection.execute(statement)
+                        connection.execute(sql.Composed([statement]))
                 else:
                     connection.execute(sql.SQL("; ").join([*lock, *change, sql.SQL("commit; begin")]))
             return True
