@@ -20,8 +20,8 @@ PERMANENT_STATES = ("57P04",)
 # Read-only: a standby, since the loader's sessions turn default_transaction_read_only off. Too many connections. A
 # transaction that lost to another.
 TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
-# What Citus says where the connection to a node breaks, in a COPY and elsewhere. Of PostgreSQL itself these states are a
-# disk's error and a defect, which last: the source file of the message tells the two apart.
+# What Citus says where the connection to a node breaks, in a COPY and elsewhere. Of PostgreSQL itself these states are
+# a disk's error and a defect, which last: the source file of the message tells the two apart.
 BROKEN_NODES = (("58030", "multi_copy.c"), ("XX000", "remote_commands.c"))
 
 
