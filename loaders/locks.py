@@ -5,7 +5,7 @@ An advisory lock has two numbers: a class, and a load's id or the hash of a qual
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -88,7 +88,7 @@ def exclusive_ddl(connection: psycopg.Connection) -> Iterator[None]:
 def change_tables(
     connection: psycopg.Connection,
     names: sql.Composable,
-    change: sql.Composable | Callable[[], None],
+    change: Sequence[sql.Composable] | Callable[[], None],
     *,
     seconds: float,
 ) -> bool:
@@ -98,19 +98,28 @@ def change_tables(
     the lock and the commit in one message: the readers do not wait for this process to get its turn.
     """
     deadline = time.monotonic() + seconds
-    statement_ms = CLUSTER_STATEMENT_MS if is_cluster(connection) else STATEMENT_MS
-    lock = sql.SQL(
-        "set local lock_timeout = {}; set local statement_timeout = {}; lock table {} in access exclusive mode; "
-        "set local lock_timeout = 0; set local statement_timeout = 0"
-    ).format(sql.Literal(ATTEMPT_MS), sql.Literal(statement_ms), names)
+    on_nodes = is_cluster(connection)
+    lock = [
+        sql.SQL("set local lock_timeout = {}").format(sql.Literal(ATTEMPT_MS)),
+        sql.SQL("set local statement_timeout = {}").format(
+            sql.Literal(CLUSTER_STATEMENT_MS if on_nodes else STATEMENT_MS)
+        ),
+        sql.SQL("lock table {} in access exclusive mode").format(names),
+        sql.SQL("set local lock_timeout = 0"),
+        sql.SQL("set local statement_timeout = 0"),
+    ]
     while True:
         try:
             with exclusive_ddl(connection):
-                if isinstance(change, sql.Composable):
-                    connection.execute(sql.SQL("; ").join([lock, change, sql.SQL("commit; begin")]))
-                else:
-                    connection.execute(lock)
+                if callable(change):
+                    connection.execute(sql.SQL("; ").join(lock))
                     change()
+                elif on_nodes:
+                    # Of several statements in one message, Citus would hand all to the nodes for each.
+                    for statement in [*lock, *change]:
+                        connection.execute(sql.Composed([statement]))
+                else:
+                    connection.execute(sql.SQL("; ").join([*lock, *change, sql.SQL("commit; begin")]))
             return True
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
             if time.monotonic() >= deadline:

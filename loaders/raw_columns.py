@@ -39,7 +39,7 @@ class RawColumns:
         elif not change_tables(
             self._connection,
             self._table.identifier,
-            added_columns(self._table, missing),
+            [added_columns(self._table, missing)],
             seconds=WIDEN_SECONDS,
         ):
             raise LoadError(

@@ -20,9 +20,9 @@ PERMANENT_STATES = ("57P04",)
 # Read-only: a standby, since the loader's sessions turn default_transaction_read_only off. Too many connections. A
 # transaction that lost to another.
 TEMPORARY_STATES = ("25006", "53300", "40001", "40P01")
-# What Citus says where a node breaks in a COPY. Of PostgreSQL itself it is a disk's error, which lasts: the source file
-# of the message tells the two apart.
-BROKEN_COPY_STATE, BROKEN_COPY_SOURCE = "58030", "multi_copy.c"
+# What Citus says where the connection to a node breaks, in a COPY and elsewhere. Of PostgreSQL itself these states are
+# a disk's error and a defect, which last: the source file of the message tells the two apart.
+BROKEN_NODES = (("58030", "multi_copy.c"), ("XX000", "remote_commands.c"))
 
 
 def is_temporary(error: BaseException, *, was_reached: bool) -> bool:
@@ -36,7 +36,7 @@ def is_temporary(error: BaseException, *, was_reached: bool) -> bool:
         return False
     # libpq gives no SQLSTATE where the connection broke.
     state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")
-    if state == BROKEN_COPY_STATE and error.diag.source_file == BROKEN_COPY_SOURCE:
+    if (state, error.diag.source_file) in BROKEN_NODES:
         return True
     return state in TEMPORARY_STATES or (state.startswith(TEMPORARY_CLASSES) and state not in PERMANENT_STATES)
 

@@ -267,13 +267,14 @@ def _drop(
     try:
         if _is_attached(connection, table, relation):
             names = sql.SQL("only {}, only {}").format(table.identifier, segment)
-            detach = sql.SQL("set local synchronous_commit = off; alter table {} detach partition {}").format(
-                table.identifier, segment
-            )
+            detach = [
+                sql.SQL("set local synchronous_commit = off"),
+                sql.SQL("alter table {} detach partition {}").format(table.identifier, segment),
+            ]
             if not change_tables(connection, names, detach, seconds=seconds):
                 return False
-        drop = sql.SQL("drop table {}; ").format(segment) + forget
-        return change_tables(connection, segment, drop, seconds=deadline - time.monotonic())
+        drop = sql.SQL("drop table {}").format(segment)
+        return change_tables(connection, segment, [drop, forget], seconds=deadline - time.monotonic())
     except psycopg.errors.UndefinedTable:
         return True  # another loader was faster
 

@@ -37,12 +37,13 @@
     {% if not execute or target.type != 'postgres' %}
         {{ return(false) }}
     {% endif %}
-    {% if 'has_citus' not in graph %}
+    {% set asked = 'has_citus in ' ~ invocation_id %}
+    {% if asked not in graph %}
         {% do graph.update({
-            'has_citus': run_query("select 1 from pg_extension where extname = 'citus'").rows | length == 1
+            asked: run_query("select 1 from pg_extension where extname = 'citus'").rows | length == 1
         }) %}
     {% endif %}
-    {{ return(graph['has_citus']) }}
+    {{ return(graph[asked]) }}
 {% endmacro %}
 
 
