@@ -2,8 +2,6 @@
 -- of a load spread evenly over its time, and the loads that ended. Loads that are running count by
 -- what has landed of them.
 with
--- what has landed of them.
-with
 
 minutes as (
     select generate_series(
