@@ -13,10 +13,11 @@ from loaders.cluster import LocalCluster
 from loaders.connection import connect
 from loaders.server import LocalServer
 from tests.project.conftest import Bronze, Dbt
+from tests.project.deliveries import ROWS_ALONE, SIZES, Size, deliveries
 from tests.project.engines import DuckDB, Engine, PostgreSQL, differences, tables
 from tests.project.gym_feed import MEMBERS, SALES, Entity, Feed
-from tests.project.test_engines import ROWS_ALONE, SIZES, Size, deliveries
-from tests.project.test_increments import CORE, PLACES, complete
+from tests.project.loads import complete
+from tests.project.persons import CORE, PLACES
 
 KINDS = "select table_name::text, citus_table_type, distribution_column from citus_tables where table_name::text = %s"
 PEOPLE = ["--select", "source:people+", "--exclude", "resource_type:unit_test"]

@@ -17,7 +17,7 @@ from tests.cluster.support import between_commits, each_once, kill, wait_until
 from tests.conftest import Project
 from tests.loaders.people import write_people
 from tests.project.conftest import Bronze, Dbt
-from tests.project.test_increments import PLACES
+from tests.project.persons import PLACES
 
 RECORDS = 150_000
 CORE = "select name, count(*) from core.people group by 1 order by 1"

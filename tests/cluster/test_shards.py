@@ -11,7 +11,7 @@ import pytest
 from loaders.cluster import LocalCluster
 from tests.project.conftest import Bronze, Dbt
 from tests.project.gym_feed import ENTRIES, MEMBERS, PROSPECTS, SALES, Feed
-from tests.project.test_increments import PLACES
+from tests.project.persons import PLACES
 
 COORDINATOR = "Collecting INSERT ... SELECT results on coordinator"
 REPARTITIONED = "performing repartitioned INSERT ... SELECT"
@@ -55,7 +55,7 @@ def test_no_row_of_an_increment_passes_through_the_coordinator(
             feed.write(run, 1, [feed.entity.draw(dice) for _ in range(20)])
             feed.write(run, 2, [feed.entity.draw(dice) for _ in range(20)])
         bronze.write_people(f"{run}", dict.fromkeys(range(1, 200), f"Name {run},30,true,{PLACES[0]}"))
-        bronze.load()
+        bronze.load_all()
         dbt.succeed("run", "--select", "staging")
         said()
         dbt.succeed("run", "--select", "core")

@@ -160,10 +160,10 @@ class Bronze:
         self._has_raw_tables = True
         return {table.name: self._load(table, options) for table in tables}[name]
 
-    def load_all(self) -> None:
+    def load_all(self, **options: int) -> None:
         """Land what is new of every source."""
         for table in read_sources(REPOSITORY):
-            self._load(table, {})
+            self._load(table, options)
 
     def _load(self, table: SourceTable, options: Mapping[str, int]) -> TableReport:
         loader = TableLoader(

@@ -33,7 +33,7 @@ class PostgreSQL:
         self.bronze = bronze
 
     def build(self, *arguments: str) -> None:
-        self.bronze.load()
+        self.bronze.load_all()
         self.dbt.succeed(*arguments)
 
     def query(self, sql: str) -> list[Row]:

@@ -9,15 +9,8 @@ import pytest
 from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address
 from tests.project.conftest import Dbt
+from tests.project.spellings import SPELLINGS
 
-SPELLINGS = [
-    "2026-01-11", "2026-01-11 04:05", "2026-01-11T04:05:06", "2026-01-11 04:05:06.789", "2026-01-11T04:05:06Z",
-    "2026-01-11 04:05:06+02", "2026-01-11T04:05:06-03:30", "2026-01-11 04:05+0200", "2026-07-11T04:05:06 Z",
-    "2026-01-11 04:05 AM", "2026-01-11 04:05 PM", "2026-01-11 04:05:06 BC", "2026-01-11 BC", "2026-01-11 04:05:06 EST",
-    "2026-01-11 04:05:06 Europe/Berlin", "2026-01-11T04:05:06 PST", "2026-01-11T04", "01/02/2026", "01/02/2026 04:05",
-    "01---03-04", "01---03-04T05:06:07", "1.2.-03-04", "2026-01-11 allballs", "2026-01-11 now", "epoch", "infinity",
-    "2026-01-11T04:05:06Z BC", "P1D", "1 day",
-]  # fmt: skip
 # What each type makes of the ones that it reads, as UTC.
 MOMENTS = {
     "2026-01-11": "2026-01-11 00:00:00",

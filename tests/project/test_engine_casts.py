@@ -15,7 +15,7 @@ from loaders.connection import Address
 from loaders.duckdb_landing import LEDGER
 from tests.project.conftest import Dbt
 from tests.project.engines import DuckDB
-from tests.project.test_casts import SPELLINGS as MOMENTS
+from tests.project.spellings import SPELLINGS as MOMENTS
 
 NUMBERS = [
     "7", "-7", "+7", "007", "-0", "2147483647", "2147483648", "-2147483648", "32768", "9223372036854775807",

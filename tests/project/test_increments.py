@@ -8,11 +8,10 @@ import pytest
 
 from tests.project.conftest import Bronze, Dbt
 from tests.project.loads import complete, complete_in_any_order
+from tests.project.persons import CORE, PLACES
 
 Person = tuple[int, str, int | None, bool | None, str, str, str]
-CORE = "select person_id, name, age, is_married, city, state, country from core.people order by person_id"
 PEOPLE = ["--select", "source:people+"]
-PLACES = ["Lima,Lima,Peru", "Rome,Lazio,Italy", '"Washington, D.C.",District of Columbia,United States']
 
 
 def some_people(dice: random.Random, size: int) -> dict[int, str]:

@@ -239,7 +239,7 @@ def test_days_of_loads_builds_and_prunes(
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
         # Each worker extends a table by many pages at once: a part of a day, where that is a megabyte.
-        bronze.load(workers=1 if scale < 0.01 else 2)
+        bronze.load_all(workers=1 if scale < 0.01 else 2)
         dbt.succeed("run", "--select", *models, *([] if sizes else views))
         done = [prune(connection, source.raw_table, Retention(keep_loads=1)) for source in sources]
         kept = "select sum(records) from ops.loads where status = 'complete' and table_name ~ '^evo__'"
