@@ -10,6 +10,7 @@ import pytest
 
 from bench.environment import Circumstances, Machine, Server
 from bench.queries.benchmarks import Benchmark, Parameter
+from bench.queries.drivers import DRIVERS
 from loaders.connection import Address
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,3 +56,7 @@ def sessions(connection: psycopg.Connection, application_name: str) -> int:
     """Count the sessions of an application in this database."""
     count = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
     return int(connection.execute(count, [application_name]).fetchone()[0])  # type: ignore[index]
+
+
+# The driver duckdb asks a file.
+SERVER_DRIVERS = sorted(DRIVERS.keys() - {"duckdb"})

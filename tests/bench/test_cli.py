@@ -78,7 +78,7 @@ def test_several_counts_after_one_n(arguments: str, counts: tuple[int, ...], nam
         "queries --rate 0",
         "queries --slo p99<5ms --rate 3",
         "queries a --during true -n 5",
-        "queries --driver duckdb",
+        "queries --driver oracle",
         "queries --seconds 5",
         "tune --hypothetical",
     ],

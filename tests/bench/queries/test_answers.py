@@ -6,10 +6,9 @@ import pytest
 from bench.errors import AnswersDiffer, ProjectError
 from bench.queries.answers import check_answers, first_difference
 from bench.queries.benchmarks import Benchmark
-from bench.queries.drivers import DRIVERS
 from bench.queries.measure import measure
 from bench.queries.run import Run, run_async
-from tests.bench.support import AGE, LAYERS, MART
+from tests.bench.support import AGE, LAYERS, MART, SERVER_DRIVERS
 
 
 def test_layers_that_agree_are_counted(run: Run) -> None:
@@ -53,6 +52,6 @@ def test_layers_are_compared_in_every_row(run: Run) -> None:
 def test_queries_without_parameters_are_asked_and_compared(run: Run) -> None:
     none = Benchmark("none", "all", "core", "select count(*) from people", ())
     assert run_async(check_answers([none, replace(none, layer="mart")], run)) == 1
-    for driver in DRIVERS:
+    for driver in SERVER_DRIVERS:
         (row,) = measure(none, [5], replace(run, driver=driver))
         assert (row.done, row.errors) == (5, 0)

@@ -7,17 +7,16 @@ import pytest
 
 from bench.errors import QueryFailed, ToolError
 from bench.queries.benchmarks import Benchmark, Parameter
-from bench.queries.drivers import DRIVERS
 from bench.queries.measure import measure, measure_mixes
 from bench.queries.rows import Row
 from bench.queries.run import Mix, Run, run_async
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 from loaders.errors import ServerError
-from tests.bench.support import AGE, CORE, MART, asking, sessions, wait_until
+from tests.bench.support import AGE, CORE, MART, SERVER_DRIVERS, asking, sessions, wait_until
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_every_query_is_answered_once(run: Run, driver: str) -> None:
     rows = measure(MART, [1, 10, 100], replace(run, driver=driver, processes=2))
     assert [(row.n, row.done, row.errors) for row in rows] == [
@@ -33,7 +32,7 @@ def test_every_query_is_answered_once(run: Run, driver: str) -> None:
         assert 0 < taken.percentiles.get("50", 0.1) <= taken.max_ms <= taken.seconds * 1000
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_the_query_is_prepared_once_a_connection(run: Run, driver: str) -> None:
     counting = asking("select count(*) from pg_prepared_statements where statement like '%counting%' and $1 > 0")
     (row,) = measure(counting, [50], replace(run, driver=driver))
@@ -57,7 +56,7 @@ def test_a_row_ends_with_its_seconds_and_says_what_was_done(run: Run) -> None:
     assert row.seconds >= 1.0
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_errors_are_counted_beside_answers(run: Run, driver: str) -> None:
     # The warm-up is ten queries; the sequence lets those pass, and then every query fails.
     with connect(run.address) as connection:
@@ -78,13 +77,13 @@ def test_a_worker_whose_connection_is_gone_stops(run: Run) -> None:
     assert (row.done, row.errors) == (0, 3)
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_a_missing_table_has_a_remedy(run: Run, driver: str) -> None:
     with pytest.raises(QueryFailed, match=r'relation "nowhere" does not exist.*dbt build'):
         measure(asking("select 1 from nowhere where 1 = $1"), [1], replace(run, driver=driver))
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_too_many_connections_are_told_with_a_remedy(run: Run, driver: str) -> None:
     owner = run.address
     with connect(owner) as connection:
@@ -102,7 +101,7 @@ def test_too_many_connections_are_told_with_a_remedy(run: Run, driver: str) -> N
             connection.execute("drop role ingot_test_few")
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_text_arguments(run: Run, driver: str) -> None:
     word = Parameter("word", "text", ("it's", "plain", ""))
     (row,) = measure(
@@ -168,7 +167,7 @@ def while_stalled(run: Run, seconds: float) -> list[Row]:
     return rows
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SERVER_DRIVERS)
 def test_a_mix_draws_by_weight_and_adds_up(run: Run, driver: str) -> None:
     mix = Mix((CORE, MART), (1, 4))
     core, mart, total = measure_mixes([mix], [500], replace(run, driver=driver, processes=2))

@@ -51,7 +51,7 @@ class TestRuns:
         assert project.load("gym").loads == []
         manifest.write_text("no JSON")
         [problem] = project.load("gym").problems
-        assert "_run.json is no manifest" in str(problem)
+        assert "_run.json is not a manifest" in str(problem)
         manifest.write_text(text)
         assert len(project.load("gym").loads) == 1
         assert landed(connection) == list(range(95))
