@@ -13,8 +13,8 @@ from loaders.cluster import LocalCluster
 from loaders.connection import connect
 from loaders.server import LocalServer
 from tests.project.conftest import Bronze, Dbt
-from tests.project.deliveries import ROWS_ALONE, SIZES, Size, deliveries
-from tests.project.engines import DuckDB, Engine, PostgreSQL, differences, tables
+from tests.project.deliveries import SIZES, Size, check_engines
+from tests.project.engines import DuckDB, Engine, PostgreSQL, tables
 from tests.project.gym_feed import MEMBERS, SALES, Entity, Feed
 from tests.project.loads import complete
 from tests.project.persons import CORE, PLACES
@@ -170,10 +170,4 @@ def test_three_engines_build_the_same_rows(
         "DuckDB": DuckDB(tmp_path / "duckdb", bronze.root),
     }
     (tmp_path / "duckdb").mkdir()
-    for _ in deliveries(size, tmp_path / "store", bronze):
-        for engine in engines.values():
-            engine.build("build", *ROWS_ALONE)
-        assert differences(engines, tables(parsed)) == []
-    for engine in engines.values():
-        engine.build("run", "--full-refresh", "--select", "core")
-    assert differences(engines, tables(parsed)) == []
+    check_engines(engines, size, tmp_path / "store", bronze, tables(parsed))

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bench.generate.gym import generate_gym
 from bench.generate.people import generate_people
 from bench.generate.shop import generate_shop
 from tests.project.conftest import Bronze
+from tests.project.engines import Engine, differences
 from tests.project.gym_feed import ENTRIES, MEMBERS, PROSPECTS, SALES, Feed
 
 # What values are replaced by, of numbers, flags and moments: spellings that are read, and some that are none.
@@ -78,3 +79,16 @@ def deliveries(size: Size, store: Path, bronze: Bronze) -> Iterator[None]:
             for feed in feeds:
                 feed.write(day, 1, [feed.entity.draw(dice) for _ in range(20)])
         yield
+
+
+def check_engines(
+    engines: Mapping[str, Engine], size: Size, store: Path, bronze: Bronze, compared: Mapping[str, Sequence[str]]
+) -> None:
+    """Build one delivery after another by each engine, at last all by a full refresh: the rows are equal each time."""
+    for _ in deliveries(size, store, bronze):
+        for engine in engines.values():
+            engine.build("build", *ROWS_ALONE)
+        assert differences(engines, compared) == []
+    for engine in engines.values():
+        engine.build("run", "--full-refresh", "--select", "core")
+    assert differences(engines, compared) == []

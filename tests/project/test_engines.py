@@ -10,8 +10,8 @@ from bench.generate.people import generate_people
 from bench.generate.shop import generate_shop
 from loaders.connection import Address, connect
 from tests.project.conftest import Bronze, Dbt
-from tests.project.deliveries import ROWS_ALONE, SIZES, Size, deliveries
-from tests.project.engines import DuckDB, Engine, PostgreSQL, differences, tables
+from tests.project.deliveries import SIZES, Size, check_engines
+from tests.project.engines import DuckDB, Engine, PostgreSQL, tables
 from tests.project.own_project import copy_project
 
 
@@ -24,13 +24,7 @@ def test_every_engine_builds_the_same_rows(
         "PostgreSQL": PostgreSQL(dbt, bronze),
         "DuckDB": DuckDB(tmp_path, bronze.root),
     }
-    for _ in deliveries(size, tmp_path / "store", bronze):
-        for engine in engines.values():
-            engine.build("build", *ROWS_ALONE)
-        assert differences(engines, tables(parsed)) == []
-    for engine in engines.values():
-        engine.build("run", "--full-refresh", "--select", "core")
-    assert differences(engines, tables(parsed)) == []
+    check_engines(engines, size, tmp_path / "store", bronze, tables(parsed))
 
 
 @pytest.mark.slow
