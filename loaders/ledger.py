@@ -9,8 +9,8 @@ full refresh stay `started` until all have landed; then one transaction makes th
 
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,16 @@ LoadStatus = Literal["started", "complete", "failed", "discarded", "pruned"]
 WORTH_DROPPING_BYTES = 16 * 1024**2
 
 
+@contextmanager
+def _transaction(connection: psycopg.Connection) -> Iterator[None]:
+    """Begin a transaction that psycopg.Rollback ends; psycopg lets that through where the connection is lost."""
+    try:
+        with connection.transaction():
+            yield
+    except psycopg.Rollback as error:
+        raise psycopg.OperationalError("the connection was lost in a rollback") from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A started load: its id, the segment that its rows go into, its files."""
@@ -57,7 +67,7 @@ class Ledger:
 
         Files get their ids in their order. LookupError if other loaders have used the segment up.
         """
-        with self._connection.transaction():
+        with _transaction(self._connection):
             load_id, segment = self._begin_load(full_refresh=full_refresh)
             file_ids = insert_files(self._connection, self._table, load_id, files, refreshing=full_refresh)
             if not file_ids:
@@ -122,7 +132,7 @@ class Ledger:
 
     def remove_files(self, paths: Sequence[str]) -> int:
         """Take the rows of paths away, by a complete load of no files; return how many files there were."""
-        with self._connection.transaction():
+        with _transaction(self._connection):
             load_id, _ = self._begin_load(full_refresh=False)
             self._connection.execute(
                 "update ops.loads set status = 'complete', finished_at = clock_timestamp(), records = 0, rejected = 0 "

@@ -1,3 +1,4 @@
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,9 @@ def short_lead(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_latency_is_kept_second_by_second_while_a_command_locks_the_table(run: Run, tmp_path: Path) -> None:
     script = tmp_path / "lock.py"
     script.write_text(LOCK)
-    [row], during = measure_during(Mix.of(MART), replace(run, rate=100, connections=2), f"{sys.executable} {script}")
+    [row], during = measure_during(
+        Mix.of(MART), replace(run, rate=100, connections=2), shlex.join([sys.executable, str(script)])
+    )
     assert during.exit_code == 0
     assert during.began_s >= 0.9
     assert during.ended_s - during.began_s >= 1.2
@@ -43,7 +46,7 @@ def test_latency_is_kept_second_by_second_while_a_command_locks_the_table(run: R
 
 def test_a_command_that_fails_is_told_by_its_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.queries.during.LEAD_SECONDS", 0.1)
-    [row], during = measure_during(Mix.of(MART), run, f"{sys.executable} -c 'raise SystemExit(3)'")
+    [row], during = measure_during(Mix.of(MART), run, shlex.join([sys.executable, "-c", "raise SystemExit(3)"]))
     assert (during.exit_code, row.errors) == (3, 0)
 
 
