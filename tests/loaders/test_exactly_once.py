@@ -6,10 +6,12 @@ import time
 import psycopg
 import pytest
 
+from loaders.connection import connect
 from loaders.ledger import Ledger
 from loaders.ledger_version import create_ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
+from loaders.retry import is_temporary
 from tests.conftest import Project
 from tests.loaders.oracle import count, landed
 from tests.loaders.people import each_once, kill_in_mid_load, write_people
@@ -45,6 +47,22 @@ def test_a_full_refresh_lands_all_again(project: Project, connection: psycopg.Co
     each_once(connection, records)
     statuses = [row[0] for row in connection.execute("select status from ops.loads order by load_id")]
     assert statuses == ["discarded", "complete"]
+
+
+def test_a_connection_that_is_lost_while_a_claim_is_taken_back_is_lost_as_others_are(
+    project: Project, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_people(project, files=1, records=1)
+    project.load("people")
+
+    def claimed_by_others(own: psycopg.Connection, *_: object, **__: object) -> dict[str, int]:
+        connection.execute("select pg_terminate_backend(%s, 5000)", [own.info.backend_pid])
+        return {}
+
+    monkeypatch.setattr("loaders.ledger.insert_files", claimed_by_others)
+    with connect(project.address) as own, pytest.raises(psycopg.OperationalError, match="lost") as raised:
+        Ledger(own, TABLE).claim([], full_refresh=False)
+    assert is_temporary(raised.value, was_reached=True)
 
 
 def test_a_discarded_load_can_land_again(project: Project, connection: psycopg.Connection) -> None:
