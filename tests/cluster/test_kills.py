@@ -19,6 +19,8 @@ from tests.loaders.people import write_people
 from tests.project.conftest import Bronze, Dbt
 from tests.project.persons import PLACES
 
+# A node is killed at a moment of its own, which a busy machine moves: too uncertain for a run at every commit.
+pytestmark = pytest.mark.slow
 RECORDS = 150_000
 CORE = "select name, count(*) from core.people group by 1 order by 1"
 
