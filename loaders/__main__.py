@@ -90,7 +90,9 @@ def load(
     Example: python -m loaders load people.persons --max-rejects 100
     """
     if restore and (not names or full_refresh or rewritten or remove_missing or dry_run or watch_seconds is not None):
-        raise SettingError("--restore takes the names of source tables, and no option that lands or removes else.")
+        raise SettingError(
+            "--restore takes the names of source tables, and no other option that lands or removes rows."
+        )
     if since is not None and not restore:
         raise SettingError("--since goes with --restore.")
     declared = read_sources(Path())
@@ -259,7 +261,9 @@ def declare(file: Path, name: str | None, key: str, by: str, pattern: str | None
     "--retry-seconds", type=click.FloatRange(min=0), default=RETRY_SECONDS, show_default=True,
     help="Retry a request's temporary errors for this long.",
 )  # fmt: skip
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done here.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file."
+)
 @partial(one_line_errors, interrupted="interrupted: the run is no bronze; the next one begins where it did")
 def extract(
     names: Sequence[str],

@@ -78,8 +78,16 @@ class WholeRuns:
     problems: list[FileError]
 
 
-def whole_runs(manifests: Manifests, listed: Sequence[BronzeFile], landed: Collection[str]) -> WholeRuns:
-    """Return what of `listed` belongs to whole runs; a folder of which every path has `landed` is not asked about."""
+def whole_runs(
+    root: BronzeRoot, source: SourceTable, listed: Sequence[BronzeFile], landed: Collection[str]
+) -> WholeRuns:
+    """Return what of `listed` belongs to whole runs; a folder of which every path has `landed` is not asked about.
+
+    Of a source that delivers whole tables it is all of them: `newest_delivery` looks for the whole run there.
+    """
+    if source.bronze.delivers == "full" or not may_be_unfinished(source):
+        return WholeRuns(list(listed), [], [])
+    manifests = Manifests.of(root, source)
     runs = WholeRuns([], [], [])
     folders: dict[str, list[BronzeFile]] = defaultdict(list)
     for file in _data_files(listed):

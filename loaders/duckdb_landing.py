@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from loaders.bronze import BronzeFile, BronzeRoot, hive_keys
-from loaders.deliveries import Manifests, may_be_unfinished, newest_delivery, whole_runs
+from loaders.deliveries import Manifests, newest_delivery, whole_runs
 from loaders.discovery import landing_file
 from loaders.duckdb_copy import copy_files
 from loaders.duckdb_file import quoted
@@ -70,7 +70,10 @@ class _TableLanding:
         # Described columns are there before the first file, so that a staging view can be built.
         self._add_columns(self._source.columns)
         known = self._known_files()
-        listed = self._whole_runs(self._root.list_files(bronze.path), known)
+        runs = whole_runs(self._root, self._source, self._root.list_files(bronze.path), {path for path, *_ in known})
+        if runs.problems:
+            raise runs.problems[0]
+        listed = runs.files
         new = [file for file in listed if _identity(file) not in known]
         gone: list[int] = []
         if bronze.delivers == "full":
@@ -86,15 +89,6 @@ class _TableLanding:
             return None
         with self._transaction():
             return self._land(new, known, gone)
-
-    def _whole_runs(self, listed: list[BronzeFile], known: Collection[tuple[str, int, int]]) -> list[BronzeFile]:
-        """Leave out the files of runs that are not whole yet."""
-        if self._source.bronze.delivers == "full" or not may_be_unfinished(self._source):
-            return listed
-        runs = whole_runs(Manifests.of(self._root, self._source), listed, {path for path, *_ in known})
-        if runs.problems:
-            raise runs.problems[0]
-        return runs.files
 
     def _land(self, new: Sequence[BronzeFile], known: dict[tuple[str, int, int], _Known], gone: list[int]) -> Landed:
         load_id, file_id = self._next("loads", "load_id"), self._next("files", "file_id")

@@ -8,7 +8,7 @@ import psycopg
 
 from loaders.bronze import BronzeFile, BronzeRoot
 from loaders.connection import Address, connect, was_reached
-from loaders.deliveries import Manifests, may_be_unfinished, newest_delivery, whole_runs
+from loaders.deliveries import Manifests, newest_delivery, whole_runs
 from loaders.discovery import FailedFiles, new_files
 from loaders.distribution import is_cluster
 from loaders.errors import FileError, LoadError
@@ -168,12 +168,8 @@ class TableLoader:
         return listed
 
     def _whole(self, listed: list[BronzeFile], known: Sequence[KnownFile], report: TableReport) -> list[BronzeFile]:
-        """Return the files of whole runs, and report the others; the newest delivery is looked for elsewhere."""
-        if self.source.bronze.delivers == "full" or not may_be_unfinished(self.source):
-            return listed
-        runs = whole_runs(
-            Manifests.of(self._root, self.source), listed, {file.path for file in known if file.is_landed}
-        )
+        """Return the files of whole runs, and report the others."""
+        runs = whole_runs(self._root, self.source, listed, {file.path for file in known if file.is_landed})
         report.unfinished = runs.unfinished
         report.problems += runs.problems
         return runs.files
