@@ -16,12 +16,14 @@
 
     {% set table = this.incorporate(type='table') %}
     {% set built = make_intermediate_relation(table) %}
+    {% set retired = make_backup_relation(table, 'table') %}
+    {% set is_committed = false %}
     {% if existing is none %}
         {% do ingot.run_pre_hooks() %}
         {% do ingot.build_first(table, built) %}
     {% else %}
         {% do ingot.check_reads_something(table) %}
-        {% set leftover_in_use = ingot.drop_leftovers([built, make_backup_relation(table, 'table')]) %}
+        {% set leftover_in_use = ingot.drop_leftovers([built, retired]) %}
         {% do ingot.run_pre_hooks() %}
         {% set found = ingot.attachments(table) %}
         {% set way = ingot.refresh_way(table, mode, found, leftover_in_use) %}
@@ -30,15 +32,17 @@
         {% elif way == 'difference' %}
             {% do ingot.refresh_by_difference(table) %}
         {% else %}
-            {% do ingot.build_and_swap(table, built, can_differ=not ingot.hindrances(table, found)) %}
+            {% set is_committed = ingot.build_and_swap(table, built, can_differ=not ingot.hindrances(table, found)) %}
         {% endif %}
     {% endif %}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% if not is_committed %}
+        {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% endif %}
     {% do adapter.commit() %}
     {% if existing is not none %}
         {% do ingot.begin_transaction() %}
-        {% do ingot.drop_leftovers([built]) %}
+        {% do ingot.drop_leftovers([built, retired]) %}
         {% do adapter.commit() %}
     {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -9,8 +9,10 @@
 
     With `after_snapshots` it waits first until no snapshot is left that was taken before: to one
     that is older than a table, the table is empty (CREATE INDEX CONCURRENTLY waits likewise).
+
+    With `commits` the transaction ends in the gap: the commit goes to the server with the rest.
 #}
-{% macro in_a_gap(tables, patience_seconds, after_snapshots=false) %}
+{% macro in_a_gap(tables, patience_seconds, after_snapshots=false, commits=false) %}
     {% set attempts %}
     do $gap$
     declare
@@ -38,7 +40,7 @@
         from unnest(old_snapshots) as snapshot;
         {% endif %}
         if obstacle <> '' then
-            perform set_config('ingot.obstacle', obstacle, true);
+            perform set_config('ingot.obstacle', obstacle, false);
             return;
         end if;
 
@@ -55,8 +57,13 @@
             begin
                 attempt_ends_at := clock_timestamp() + interval '20 ms';
                 {{ caller() }}
+                {% if commits %}
+                -- Lost in a crash, it is lost with its marks; the drop that follows puts it on disk.
+                set local synchronous_commit = off;
+                {% else %}
                 -- For what follows under the locks: hooks.
                 set local lock_timeout = '1s';
+                {% endif %}
                 exit;
             exception
             -- What the caller says that it must not do.
@@ -82,12 +89,16 @@
                 and database = (select oid from pg_database where datname = current_database())
                 and relation in ('{{ tables | join("'::regclass, '") }}'::regclass);
         end if;
-        perform set_config('ingot.obstacle', obstacle, true);
+        perform set_config('ingot.obstacle', obstacle, false);
     end
-    $gap$
+    $gap$;
+    {% if commits %}
+    commit;
+    begin;
+    {% endif %}
+    select current_setting('ingot.obstacle');
     {% endset %}
-    {% do run_query(attempts) %}
-    {% do return(run_query("select current_setting('ingot.obstacle')").columns[0].values()[0]) %}
+    {% do return(run_query(attempts).columns[0].values()[0]) %}
 {% endmacro %}
 
 

@@ -5,6 +5,10 @@
     Two transactions: with wal_level = minimal a commit writes the new files to disk, 0.2 s for
     2M rows, which no reader should wait for. Before the second, a failure leaves what was built,
     which the next full refresh drops.
+
+    Return whether the swap is committed. Readers should wait neither for dbt, which may have to
+    wait for a processor, nor for the disk: so the commit goes with the swap where no hook has to
+    see the new table before it. Ingot's own hook only writes the ledger, and goes first.
 #}
 {% macro build_and_swap(table, built, can_differ) %}
     {% call statement('main') %}
@@ -20,9 +24,11 @@
     {% do apply_grants(built, config.get('grants'), should_revoke=true) %}
     {% do persist_docs(built, model) %}
     {% set patience_seconds = config.meta_get('swap_patience_seconds', 10 if can_differ else 600) %}
-    {% set obstacle = ingot.swap(table, built, patience_seconds) %}
+    {% set hooks = post_hooks | selectattr('transaction') | map(attribute='sql') | map('replace', 'ingot.', '') %}
+    {% set commits = not hooks | reject('equalto', '{{ %s() }}' % 'mark_applied') | list %}
+    {% set obstacle = ingot.swap(table, built, patience_seconds, commits) %}
     {% if not obstacle %}
-        {{ return(none) }}
+        {{ return(commits) }}
     {% endif %}
     {% if not can_differ %}
         {{ exceptions.raise_compiler_error(
@@ -33,25 +39,40 @@
     {% do log(table ~ ' goes by difference, since it was not free for a swap in '
         ~ patience_seconds ~ ' s: ' ~ obstacle, info=true) %}
     {% do ingot.change_rows(table, built) %}
+    {{ return(false) }}
 {% endmacro %}
 
 
 {#
-    Everything in one attempt. What is locked first is what others lock first: the relations that
-    the views read, which pg_get_viewdef locks, then the views, then the tables. The drop is
-    `restrict`: what nobody thought of stops the refresh and is not dropped with it.
+    Everything in one attempt. What is attached is compared first, since that takes longer than
+    all else: no DDL on the two tables passes the lock that in_a_gap holds, and what needs no such
+    lock is looked for again in the end. What is locked first is what others lock first: the
+    relations that the views read, which pg_get_viewdef locks, then the views, then the tables.
+    The old table is dropped afterwards: a commit that drops files waits for the disk.
 #}
-{% macro swap(table, built, patience_seconds) %}
+{% macro swap(table, built, patience_seconds, commits) %}
     {% set retired = make_backup_relation(table, 'table') %}
     {% set obstacle %}
-    {%- call ingot.in_a_gap([table, built], patience_seconds, after_snapshots=true) %}
+    {%- call ingot.in_a_gap([table, built], patience_seconds, after_snapshots=true, commits=commits) %}
         declare
             search_path_before constant text := current_setting('search_path');
+            attachments_before constant text := ({{ ingot.lockless_attachments_sql(table) }});
             definitions text[];
             step text;
         begin
+            select string_agg(what, '; ') into step
+            from ({{ ingot.attachments_sql(table, built) }}) as attachments
+            where kind = 'attached';
+            if step is not null then
+                raise exception using message = format(
+                    'While {{ table }} was built, somebody attached what a swap would lose: %s. '
+                    'It stays as it was: run again.', step
+                );
+            end if;
+
+            attempt_ends_at := clock_timestamp() + interval '20 ms';
             {{ ingot.bound_wait() }}
-            {{ ingot.check_loads_sql() }}
+            {{ ingot.mark_applied() if commits else ingot.check_loads_sql() }}
             for step in
                 select format('select pg_get_viewdef(%s)', view_id) from ({{ ingot.direct_views_sql(table) }}) as views
                 union all
@@ -66,15 +87,8 @@
                 {{ ingot.bound_wait() }}
                 execute step;
             end loop;
-
-            select string_agg(what, '; ') into step
-            from ({{ ingot.attachments_sql(table, built) }}) as attachments
-            where kind = 'attached';
-            if step is not null then
-                raise exception using message = format(
-                    'While {{ table }} was built, somebody attached what a swap would lose: %s. '
-                    'It stays as it was: run again.', step
-                );
+            if ({{ ingot.lockless_attachments_sql(table) }}) is distinct from attachments_before then
+                raise lock_not_available using message = 'somebody attaches something to it';
             end if;
 
             -- With nothing visible, every name in a definition comes out qualified.
@@ -97,12 +111,34 @@
             foreach step in array definitions loop
                 execute step;
             end loop;
-            drop table {{ retired }} restrict;
         end;
     {% endcall -%}
     {% endset %}
     {{ return(obstacle | trim) }}
 {% endmacro %}
+
+
+{#
+    Render the query for what may be attached to a table without a lock on it, as one text: what
+    depends on it or on its row type, and publications that name no tables.
+#}
+{% macro lockless_attachments_sql(table) -%}
+    select concat_ws(
+        ' / ',
+        (
+            select string_agg(concat_ws(' ', classid, objid, objsubid), ',' order by classid, objid, objsubid)
+            from pg_class
+            left join pg_type on pg_type.oid = reltype
+            inner join pg_depend
+                on
+                    (refclassid = 'pg_class'::regclass and refobjid = pg_class.oid)
+                    or (refclassid = 'pg_type'::regclass and refobjid in (reltype, typarray))
+            where pg_class.oid = '{{ table }}'::regclass
+        ),
+        (select string_agg(oid::text, ',' order by oid) from pg_publication),
+        (select string_agg(oid::text, ',' order by oid) from pg_publication_namespace)
+    )
+{%- endmacro %}
 
 
 {#

@@ -25,7 +25,7 @@ ITEMS = Template("""
     on_schema_change='fail',
     meta={'full_refresh_mode': $mode, 'swap_patience_seconds': $patience},
     pre_hook=$pre_hook,
-    post_hook="{{ var('post_hook', 'select 1') }}",
+    post_hook=$post_hook,
 ) }}
 select {{ var('columns', '*') }} from public.raw_items
 """)
@@ -45,6 +45,7 @@ IN_FILES: dict[str, object] = {
     "unique_key": "item_id",
     "patience": 5,
     "pre_hook": [],
+    "post_hook": [],
     "contract": True,
 }
 RAW = """
