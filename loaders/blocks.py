@@ -206,15 +206,15 @@ class BlockReader:
         """Cut whole records off, or read them into `_pieces` where COPY would read them otherwise than csv does."""
         dialect, carry = self.file.dialect, self._carry
         if dialect is None:
-            end, has_quoted_newlines, is_regular = carry.rfind(b"\n") + 1, False, True
+            end, parts, is_regular = carry.rfind(b"\n") + 1, None, True
         else:
-            end, has_quoted_newlines, is_regular = last_record_end(carry, dialect.quote or None, dialect.delimiter)
+            end, parts, is_regular = last_record_end(carry, dialect.quote or None, dialect.delimiter)
             if not is_regular or dialect.has_to_read(carry, end):
                 self._read_records(dialect, end or len(carry))
                 return None
         if not end:
             return None
-        block = self._block(carry[:end], self._offset, has_quoted_newlines=has_quoted_newlines)
+        block = self._block(carry[:end], self._offset, parts, has_quoted_newlines=parts is not None)
         self._skip(end)
         return block
 
@@ -239,10 +239,18 @@ class BlockReader:
             self._pieces.append(self._block(carry[taken:at], offset + taken))
         self._skip(at)
 
-    def _block(self, records: bytes, offset: int, *, has_quoted_newlines: bool = True, **kept: Any) -> Block:
+    def _block(
+        self,
+        records: bytes,
+        offset: int,
+        parts: list[bytes] | None = None,
+        *,
+        has_quoted_newlines: bool = True,
+        **kept: Any,
+    ) -> Block:
         """Return a block of whole records, numbered on from the last one."""
         quote = self.file.dialect.copy_quote if self.file.dialect is not None and has_quoted_newlines else None
-        data, count = self.file.lineage.put_before(records, self._next_record, quote)
+        data, count = self.file.lineage.put_before(records, self._next_record, quote, parts)
         block = Block(self.file, data, offset, self._next_record, count, has_quoted_newlines, **kept)
         self._next_record += count
         return block

@@ -17,15 +17,20 @@ class Lineage:
     prefix: bytes
     number_delimiter: bytes | None = None
 
-    def put_before(self, data: bytes, first_record: int, quote: bytes | None) -> tuple[bytes, int]:
-        """Return whole records with their lineage, and how many they are; no `quote`: every newline ends a record."""
+    def put_before(
+        self, data: bytes, first_record: int, quote: bytes | None, parts: list[bytes] | None = None
+    ) -> tuple[bytes, int]:
+        """Return whole records with their lineage, and how many they are; no `quote`: every newline ends a record.
+
+        `parts` is the data split at the quote, where somebody has done that.
+        """
         # Putting it there counts the records on the way.
         if self.number_delimiter is None:
-            sent = prefix_records(data, self.prefix, quote)
+            sent = prefix_records(data, self.prefix, quote, parts)
             return sent, (len(sent) - len(data)) // len(self.prefix)
         # One formatting of the whole block takes a third of the time of one a record.
-        parts = (data, self.prefix, self.number_delimiter, quote or b"")
-        data, before, after, escaped = (part.replace(b"%", b"%%") for part in parts)
+        texts = (data, self.prefix, self.number_delimiter, quote or b"")
+        data, before, after, escaped = (text.replace(b"%", b"%%") for text in texts)
         before += b"%d" + after
         template = prefix_records(data, before, quote and escaped)
         records = (len(template) - len(data)) // len(before)
@@ -39,13 +44,13 @@ class Lineage:
         return digits + records * (len(self.prefix) + len(self.number_delimiter))
 
 
-def prefix_records(data: bytes, prefix: bytes, quote: bytes | None) -> bytes:
+def prefix_records(data: bytes, prefix: bytes, quote: bytes | None, parts: list[bytes] | None = None) -> bytes:
     """Return whole records with `prefix` before each; no `quote`: every newline ends a record."""
     after_newline = b"\n" + prefix
     if quote is None:
         prefixed = data.replace(b"\n", after_newline)
     else:
-        parts = data.split(quote)
+        parts = parts or data.split(quote)
         parts[0::2] = [part.replace(b"\n", after_newline) for part in parts[0::2]]
         prefixed = quote.join(parts)
     # The last newline ends the data: nothing follows it.
@@ -65,14 +70,14 @@ def split_records(data: bytes, quote: bytes | None) -> list[bytes]:
     return records
 
 
-def last_record_end(data: bytes, quote: bytes | None, delimiter: bytes = b",") -> tuple[int, bool, bool]:
+def last_record_end(data: bytes, quote: bytes | None, delimiter: bytes = b",") -> tuple[int, list[bytes] | None, bool]:
     """Return the index behind the last newline that ends a record, 0 if none does.
 
-    And whether a newline before it is quoted, and whether all quotes in the records are as RFC 4180 has them; if none
-    of them ends, in what there is.
+    And the records split at the quote, where a newline in them is quoted; and whether all their quotes are as RFC 4180
+    has them, or if no record ends, those of what there is.
     """
     if quote is None:
-        return data.rfind(b"\n") + 1, False, True
+        return data.rfind(b"\n") + 1, None, True
     # Every second part stands in quotes. One split finds both, at two thirds of the time that counting takes.
     parts = data.split(quote)
     end = len(data)
@@ -80,6 +85,9 @@ def last_record_end(data: bytes, quote: bytes | None, delimiter: bytes = b",") -
         start = end - len(parts[at])
         if at % 2 == 0 and (newline := parts[at].rfind(b"\n")) >= 0:
             is_regular = not has_stray_quote(parts[: at + 1], delimiter)
-            return start + newline + 1, any(b"\n" in quoted for quoted in parts[1:at:2]), is_regular
+            # A search of each part takes twelve times as long as joining them.
+            if b"\n" not in b"".join(parts[1:at:2]):
+                return start + newline + 1, None, is_regular
+            return start + newline + 1, [*parts[:at], parts[at][: newline + 1]], is_regular
         end = start - 1
-    return 0, False, not has_stray_quote(parts, delimiter)
+    return 0, None, not has_stray_quote(parts, delimiter)

@@ -1,6 +1,6 @@
 """Loaders, builds, refreshes, readers, pg_dump and killed sessions at once: nothing stale, nothing lost, nobody waits.
 
-`pytest -m slow -s tests/project/test_overlaps.py` runs ten minutes of it and prints what it did; the suite runs a short
+`pytest -m slow -s tests/project/test_everything_at_once.py` runs ten minutes of it and prints what it did; the suite runs a short
 slice.
 """
 
