@@ -25,6 +25,13 @@ copy (
     from read_csv($persons, header = true)
 ) to '{target}' (format json, compression gzip)
 """
+# The persons in other kinds of file: the declaration of each, and how DuckDB writes it.
+KINDS = {
+    "quoted": ({}, "persons.csv", "select *", "(header, force_quote *)"),
+    "newlines": ({}, "persons.csv", "select * replace (name || chr(10) as name)", "(header)"),
+    "parquet": ({"format": "parquet"}, "persons.parquet", "select *", ""),
+}
+KIND = "copy ({query} from read_csv($persons, header = true, all_varchar = true)) to '{target}' {options}"
 
 
 class Bronze:
@@ -39,6 +46,7 @@ class Bronze:
             "persons": {"path": "persons/*.csv"},
             "documents": {"path": "documents/*.jsonl.gz", "format": "jsonl"},
             "small_files": {"path": "small_files/*.csv"},
+            **{name: {"path": f"{name}/*", **declared} for name, (declared, *_) in KINDS.items()},
             **{f"unchanged_{count}": {"path": f"unchanged_{count}/*.csv"} for count in UNCHANGED_FILES},
         }
         declared = [{"name": name, "config": {"meta": {"bronze": bronze}}} for name, bronze in tables.items()]
@@ -79,11 +87,14 @@ class Bronze:
         """Return the one big file of gzipped NDJSON, a document a person."""
         path = self.root / "documents" / "documents.jsonl.gz"
         if not path.exists():
-            path.parent.mkdir(parents=True)
-            target = str(path).replace("'", "''")
-            with duckdb.connect() as database:
-                database.execute(DOCUMENTS.replace("{target}", target), {"persons": str(self.persons())})
+            self._write(path, DOCUMENTS)
         return path
+
+    def kinds(self) -> list[str]:
+        """Write the persons in every other kind of file; return the tables that are declared for them."""
+        for name, (_, file_name, query, options) in KINDS.items():
+            self._write(self.root / name / file_name, KIND.replace("{query}", query).replace("{options}", options))
+        return list(KINDS)
 
     def small_files(self) -> int:
         """Write the persons once more as small files of equal size; return how many persons they hold."""
@@ -103,6 +114,12 @@ class Bronze:
         folder.mkdir(parents=True)
         for number in range(count):
             (folder / f"{number:05}.csv").write_text(f"id\n{number}\n")
+
+    def _write(self, path: Path, copy: str) -> None:
+        path.parent.mkdir(parents=True)
+        target = str(path).replace("'", "''")
+        with duckdb.connect() as database:
+            database.execute(copy.replace("{target}", target), {"persons": str(self.persons())})
 
     def columns(self) -> list[str]:
         """Return the names in the persons' header."""

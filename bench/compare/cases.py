@@ -96,6 +96,20 @@ def files_case(bronze: Bronze, _: Address) -> Case:
     return Case(name="files", title=title, folder=bronze.folder, commands=(one, *many), fresh=fresh)
 
 
+def kinds_case(bronze: Bronze, _: Address) -> Case:
+    """Return the case of the same rows in other kinds of file."""
+    bronze.persons()
+    plain, *others = (_loader(bronze, table, bronze.rows, 2) for table in ("persons", *bronze.kinds()))
+    titles = {"quoted": "CSV, every field quoted", "newlines": "CSV, a quoted newline a record", "parquet": "Parquet"}
+    commands = (
+        replace(plain, name="plain", title="CSV, quotes where needed"),
+        *(replace(one, name=name, title=titles[name]) for name, one in zip(titles, others, strict=True)),
+    )
+    title = f"{bronze.rows:,} rows in kinds of file, 2 workers"
+    fresh = FRESH.format(columns="unused text")
+    return Case(name="kinds", title=title, folder=bronze.folder, commands=commands, fresh=fresh)
+
+
 def rerun_case(bronze: Bronze, _: Address) -> Case:
     """Return the case of loading again files of which none has changed."""
     commands = []
@@ -113,6 +127,7 @@ CASES: Mapping[str, Callable[[Bronze, Address], Case]] = {
     "csv": csv_case,
     "jsonl": jsonl_case,
     "files": files_case,
+    "kinds": kinds_case,
     "rerun": rerun_case,
 }
 

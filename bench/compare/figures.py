@@ -42,6 +42,7 @@ STEPS = (
     Step("load-csv", "load csv --rows 10000000 --rounds 5 --only psql --only two-psql --only loader-2 --only loader-1"),
     Step("load-jsonl", "load jsonl --rows 1000000 --rounds 5"),
     Step("load-files", "load files rerun --rows 1000000 --rounds 5"),
+    Step("load-kinds", "load kinds --rows 3000000 --rounds 5"),
     Step(
         "load-peers",
         "load csv --rows 300000 --rounds 3 --only psql --only adbc --only sling --only dlt --only pgloader",

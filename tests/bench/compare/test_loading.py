@@ -102,7 +102,8 @@ def test_all_cases_land_every_row(
     databases = "select datname from pg_database where datname like 'ingot_bench_%' order by 1"
     before = connection.execute(databases).fetchall()
 
-    ours = ["psql", "two-psql", "server", "loader-2", "loader-1", "one-file", "files-2", "rerun-2", "rerun-3"]
+    ours = ["psql", "two-psql", "server", "loader-2", "loader-1", "one-file", "files-2"]
+    ours += ["plain", "quoted", "newlines", "parquet", "rerun-2", "rerun-3"]
     only = [word for name in ours for word in ("--only", name)]
     assert main(["load", "--rows", "100", "--rounds", "1", "--json", str(written), *only]) == 0
 
@@ -122,6 +123,10 @@ def test_all_cases_land_every_row(
         ("jsonl", "loader-1", 100, 1, ""),
         ("files", "one-file", 100, 1, ""),
         ("files", "files-2", 98, 1, ""),
+        ("kinds", "plain", 100, 1, ""),
+        ("kinds", "quoted", 100, 1, ""),
+        ("kinds", "newlines", 100, 1, ""),
+        ("kinds", "parquet", 100, 1, ""),
         ("rerun", "rerun-2", 2, 1, ""),
         ("rerun", "rerun-3", 3, 1, ""),
     ]
