@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 import psycopg
+from psycopg import errors
 
 from loaders.blocks import BadRecord, Block
 from loaders.dealing import Feed
@@ -112,8 +113,9 @@ class Copier:
                             block = next(following, None)
                     waiting.enter_context(timed("wait"))
             except psycopg.Error as error:
-                # Before any record was sent, no record can be to blame.
-                if not is_accepted and is_data_error(error):
+                # Before any record was sent, no record can be to blame. Options of COPY that exclude one another are
+                # "not supported" before PostgreSQL 17.
+                if not is_accepted and (is_data_error(error) or isinstance(error, errors.FeatureNotSupported)):
                     said = error.diag.message_primary or str(error)
                     raise LoadError(
                         f"COPY was refused: {said}. Correct what the source declares of its files."

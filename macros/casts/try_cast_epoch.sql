@@ -7,11 +7,14 @@
 {%- endmacro %}
 
 
-{# Twelve digits of seconds are the year 33658: more than twelve could be more than a timestamp. #}
+{#
+    Twelve digits of seconds are the year 33658, eleven before 1970 the year 1199 BC: one more could be
+    more than a timestamp, which ends in the year 294276 and begins in 4713 BC.
+#}
 {% macro default__try_cast_epoch(expression, unit) -%}
     {%- set digits, divisor = (12, '') if unit == 'seconds' else (15, ' / 1000') -%}
     case
-        when {{ expression }} ~ '^-?[0-9]{1,{{ digits }}}([.][0-9]{1,9})?$'
+        when {{ expression }} ~ '^(-[0-9]{1,{{ digits - 1 }}}|[0-9]{1,{{ digits }}})([.][0-9]{1,9})?$'
             then {{ ingot.epoch_moment(expression ~ '::double precision' ~ divisor) }}
     end
 {%- endmacro %}

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from loaders.bronze import Folder
 from loaders.connection import Address, connect
+from loaders.ledger_version import SCHEMA
 from loaders.load import TableLoader
 from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
@@ -187,6 +189,12 @@ def address(server: LocalServer, server_version: int) -> Address:
         superuser.execute("drop database if exists project with (force)")
         superuser.execute("create database project owner ingot")
     return address
+
+
+@pytest.fixture
+def ledger(connection: psycopg.Connection) -> None:
+    """The ledger's schema, with ops.try_cast, which casts need before PostgreSQL 16."""
+    connection.execute(SCHEMA.read_text())
 
 
 @pytest.fixture

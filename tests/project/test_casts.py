@@ -42,7 +42,7 @@ SESSIONS = product(
 
 
 @pytest.fixture
-def casts(address: Address, connection: psycopg.Connection, tmp_path: Path) -> psycopg.Connection:
+def casts(address: Address, connection: psycopg.Connection, ledger: None, tmp_path: Path) -> psycopg.Connection:
     """A database with core.casts, a view over public.spellings."""
     connection.execute("create table public.spellings (spelling text)")
     with connection.cursor() as cursor:

@@ -68,6 +68,7 @@ def _kept_by_duckdb(cast: Cast, spellings: list[str]) -> set[str]:
         return {row[0] for row in connection.execute(f"select v from texts where {cast.keeps}").fetchall()}
 
 
+@pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize("session", ["", "-c datestyle=SQL,DMY -c timezone=Asia/Tokyo -c intervalstyle=iso_8601"])
 def test_what_declare_expects_is_what_the_casts_keep(
     unparsed_dbt: Dbt, monkeypatch: pytest.MonkeyPatch, session: str
@@ -84,6 +85,7 @@ def test_what_declare_expects_is_what_the_casts_keep(
             assert expected == actual, (_name(cast), sorted(actual - expected))
 
 
+@pytest.mark.usefixtures("ledger")
 def test_a_cast_in_another_session_reads_the_same(unparsed_dbt: Dbt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c datestyle=SQL,DMY -c timezone=Asia/Tokyo")
     cast = "declared_cast(\"'12/31/2025 10:00'\", 'timestamptz', 'month_first')"

@@ -97,6 +97,7 @@ def same(name: str, left: Any, right: Any) -> bool:
     return bool(left == right and type(left) is type(right))
 
 
+@pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     ("seed", "count"), [(1, 3000), pytest.param(2, 100_000, marks=pytest.mark.slow)], ids=["few", "many"]
 )

@@ -1,7 +1,7 @@
 """Loaders, builds, refreshes, readers, pg_dump and killed sessions at once: nothing stale, nothing lost, nobody waits.
 
-`pytest -m slow -s tests/project/test_everything_at_once.py` runs ten minutes of it and prints what it did; the suite runs a short
-slice.
+`pytest -m slow -s tests/project/test_everything_at_once.py` runs ten minutes of it and prints what it did; the
+suite runs a short slice.
 """
 
 import gzip

@@ -148,7 +148,7 @@ BLOCKING = {
     "create rule quiet as on delete to core.items do nothing": "rule quiet on table core.items",
     "create table public.heir () inherits (core.items)": "table heir, which inherits from it",
     "drop index {key}; create statistics core.of_items on color, price from core.items": "of the model is missing",
-    "alter table core.items alter item_id drop not null, alter color set statistics 500": "of the model is missing",
+    "alter table core.items alter item_id drop not null, alter color set statistics 500": "no unique index has",
 }
 
 
