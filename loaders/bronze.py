@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import blake3
 
+from loaders.copy_format import CONVERTED_KINDS
 from loaders.errors import FileError
 from loaders.open_file import OpenFile, RecordStream, StoredFile, printable, unreadable, unwritable
 
@@ -93,7 +94,7 @@ class BronzeFile:
         Parquet and JSON arrays (`kind`) are read as CSV, text of the encoding `codec` as UTF-8.
         """
         stored = self.root.open_file(self.path)
-        if kind in ("parquet", "json"):
+        if kind in CONVERTED_KINDS:
             # Imported where it is used: 30 MiB that no other load pays.
             from loaders.duckdb_file import ConvertedFile
 

@@ -20,6 +20,10 @@ FileKind = Literal["csv", "jsonl", "parquet", "json"]
 JSONL_DELIMITER = "\x02"
 UNUSED_QUOTE = "\x01"
 JSONL_COLUMN = "raw"
+# Of these DuckDB makes CSV, in which NULL is this text without quotes. With NULL as nothing, each value would need
+# quotes, which takes as long again.
+CONVERTED_KINDS = ("parquet", "json")
+CONVERTED_NULL = r"\N"
 # PostgreSQL's limit is 1,600 in all; three are the lineage's.
 MAX_COLUMNS = 1597
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from loaders.copy_format import CONVERTED_NULL
 from loaders.errors import FileError
 from loaders.open_file import StoredFile
 
@@ -23,7 +24,7 @@ READERS = {
 
 
 class ConvertedFile:
-    """A file that DuckDB reads (`kind`: parquet or json), as CSV with a header; values are in quotes, NULL is not.
+    """A file that DuckDB reads (`kind`: parquet or json), as CSV with a header, in which NULL is CONVERTED_NULL.
 
     A value is DuckDB's text of it, of lists and structs JSON.
     """
@@ -48,8 +49,10 @@ class ConvertedFile:
             values = ", ".join(f"{text_of(name, kind_of)} as {quoted(name)}" for name, kind_of, *_ in columns)
             readable, writable = os.pipe()
             self._output = stack.enter_context(open(readable, "rb", buffering=PIPE_BYTES))  # noqa: PTH123 - no path
+            # An empty text of a table of one column would be a blank line.
+            quotes = ", force_quote *" if len(columns) == 1 else ""
             self._thread = threading.Thread(
-                target=self._write, args=(f"select {values} from {source}", local, writable), daemon=True
+                target=self._write, args=(f"select {values} from {source}", quotes, local, writable), daemon=True
             )
             self._thread.start()
             self._stack = stack.pop_all()
@@ -79,8 +82,8 @@ class ConvertedFile:
         """How many stored bytes have been read: all of them at the end, which is all that DuckDB tells."""
         return self._size if self._at_end else 0
 
-    def _write(self, query: str, local: Path, writable: int) -> None:
-        options = "format csv, header true, force_quote *, nullstr '', use_tmp_file false"
+    def _write(self, query: str, quotes: str, local: Path, writable: int) -> None:
+        options = f"format csv, header true, nullstr '{CONVERTED_NULL}', use_tmp_file false{quotes}"
         try:
             self._connection.execute(f"copy ({query}) to '/dev/fd/{writable}' ({options})", [str(local)])
         except duckdb.Error as error:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from loaders.copy_format import CopyFormat, FileKind
+from loaders.copy_format import CONVERTED_KINDS, CONVERTED_NULL, CopyFormat, FileKind
 from loaders.errors import SourceError
 from loaders.project_files import check_places, folders_set_aside, read_document
 from loaders.raw_table import FILE_ID, LOAD_ID, RECORD_NUMBER, RawTable
@@ -168,12 +168,13 @@ def _bronze(declared: object, where: str) -> Bronze:
     null_texts = tuple(null_texts) if isinstance(null_texts, list) else (null_texts,)
     quote: str = declared.get("quote", '"').replace("none", "")
     columns = declared.get("columns")
+    kind = declared.get("format", "csv")
     copy_format = CopyFormat(
-        kind=declared.get("format", "csv"),
+        kind=kind,
         delimiter=declared.get("delimiter", ","),
         quote=quote,
         escape=declared.get("escape", quote),
-        null_text=null_texts[0],
+        null_text=CONVERTED_NULL if kind in CONVERTED_KINDS else null_texts[0],
         encoding_name=declared.get("encoding", "utf-8"),
         has_record_numbers=declared.get("record_number", False),
         has_header=declared.get("header", True),
@@ -212,7 +213,7 @@ def _unusable(declared: dict[str, Any]) -> Iterator[str]:
     if declared.get("format", "csv") != "csv":
         known = [key for key in declared if key in DECLARABLE]
         yield from (f"{key} is for csv only. Remove it." for key in known if key not in NOT_FOR_CSV_ALONE)
-    if declared.get("format") in ("parquet", "json"):
+    if declared.get("format") in CONVERTED_KINDS:
         wrong = [key for key in ("encoding", "null_text") if key in declared]
         yield from (f"{key} is not for {declared['format']}. Remove it." for key in wrong)
     texts = [*_texts(declared.get("null_text")), *_texts(declared.get("columns"))]

@@ -6,10 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 
 from loaders.duckdb_file import ConvertedFile
 from loaders.errors import FileError
+from tests.conftest import Project
 
 ROWS = """
     select * from (values
@@ -36,10 +38,9 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = converted(path, "parquet")
     header, first, second = csv.reader(io.StringIO(text, newline=""))
     assert header == ["id", "The Name", "empty", "list", "struct", "flag", "amount", "day"]
-    assert first == ["1", "plain", "", "[1,2]", '{"a":"x\\"y"}', "true", "1.50", "2026-01-31 08:00:00+00"]
+    assert first == ["1", "plain", r"\N", "[1,2]", '{"a":"x\\"y"}', "true", "1.50", "2026-01-31 08:00:00+00"]
     assert second[1] == 'a "quoted", text\n'
-    assert '"plain",,' in text, "NULL is not in quotes"
-    assert text.endswith('\n","",,,,,\n'), "the empty text is"
+    assert text.endswith('\n",,' + r"\N,\N,\N,\N,\N" + "\n"), "the empty text is not NULL"
 
 
 def test_a_json_array(tmp_path: Path) -> None:
@@ -47,7 +48,22 @@ def test_a_json_array(tmp_path: Path) -> None:
     path.write_text('[{"id": 1.50, "tags": ["a"]}, {"id": "x", "tags": null, "other": {"b": null}}]')
     header, first, second = csv.reader(io.StringIO(converted(path, "json"), newline=""))
     assert header == ["id", "tags", "other"]
-    assert (first, second) == (["1.5", '["a"]', ""], ["x", "", '{"b":null}'])
+    assert (first, second) == (["1.5", '["a"]', r"\N"], ["x", r"\N", '{"b":null}'])
+
+
+def test_null_the_empty_text_and_the_text_that_stands_for_null_stay_apart(
+    project: Project, connection: psycopg.Connection
+) -> None:
+    texts = [None, "", r"\N", r"\.", "#", " ", '"', "\n"]
+    for table, columns in (("wide", "text, text as again"), ("narrow", "text")):
+        project.declare(table, format="parquet")
+        path = project.write(f"{table}/a.parquet", "")
+        with duckdb.connect() as database:
+            database.execute("create table texts as select unnest(?::varchar[]) as text", [texts])
+            database.execute(f"copy (select {columns} from texts) to '{path}' (format parquet)")
+        assert project.load(table).problems == []
+        rows = connection.execute(f"select text from staging.{table}__rows order by ctid".encode()).fetchall()
+        assert [text for (text,) in rows] == texts
 
 
 def test_a_file_that_is_closed_early(tmp_path: Path) -> None:
@@ -55,7 +71,7 @@ def test_a_file_that_is_closed_early(tmp_path: Path) -> None:
     duckdb.execute(f"copy (select range as id, repeat('x', 100) as x from range(200000)) to '{path}' (format parquet)")
     with path.open("rb") as stored:
         file = ConvertedFile("a", stored, "parquet", 1)
-        assert file.read(10) == b'"id","x"\n"'
+        assert file.read(10) == b"id,x\n0,xxx"
         file.close()
 
 
