@@ -108,6 +108,12 @@ def quick_dbt() -> Iterator[None]:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait, for a server, for a retry, for a rate."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a process of pytest-xdist has told."""
     node.config.postgresql_version = getattr(node, "workeroutput", {}).get("postgresql_version")
