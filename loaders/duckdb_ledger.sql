@@ -51,8 +51,10 @@ create or replace macro ops.clock_of(value) as regexp_extract(value, '^.{11}([\d
 
 create or replace macro ops.offset_of(value) as regexp_extract(value, '^.{11}[\d:.]+ ?([-+].*)$', 1);
 
+-- Second 60 is the next minute's first, but for the day's last minute, behind which nothing is.
 create or replace macro ops.microseconds_of(clock) as case
-    when clock ~ '^(([01]\d|2[0-3]):[0-5]\d(:([0-5]\d([.]\d+)?|60([.]0+)?))?|24:00(:00([.]0+)?)?)?$' then
+    when clock ~ '^(([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.]\d+)?)?|24:00(:00([.]0+)?)?)?$'
+        and clock !~ '^23:59:60[.]0{0,5}([1-9]|0[5-9])' then
         coalesce(try_cast(substr(clock, 1, 2) as bigint), 0) * 3600000000
         + coalesce(try_cast(substr(clock, 4, 2) as bigint), 0) * 60000000
         + coalesce(try_cast(substr(clock, 7, 2) as bigint), 0) * 1000000
@@ -83,9 +85,9 @@ create or replace macro ops.moment(value) as case
 end;
 
 -- A date, and perhaps a time of day, in figures: year, month and day with hyphens between, as the casts of written dates
--- make them.
+-- make them. To DuckDB a space goes before AM and PM, and no hour 0.
 create or replace macro ops.written_moment(value) as try_strptime(
-    value,
+    regexp_replace(regexp_replace(value, '(\d) ?([aApP][mM])$', '\1 \2'), ' 00?(:.* [aApP][mM])$', ' 12\1'),
     [
         '%Y-%m-%d', '%Y-%m-%d %H:%M', '%Y-%m-%d %H:%M:%S', '%Y-%m-%d %H:%M:%S.%f',
         '%Y-%m-%d %I:%M %p', '%Y-%m-%d %I:%M:%S %p', '%Y-%m-%d %I:%M:%S.%f %p'

@@ -13,10 +13,14 @@
     {%- set month -%}
         (jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?|september|oct(ober)?|nov(ember)?|dec(ember)?)
     {%- endset -%}
+    {%- set dates = [
+        month ~ ' [0-9]{1,2},? [0-9]{4}', '[0-9]{1,2} ' ~ month ~ ',? [0-9]{4}',
+        month ~ '-[0-9]{1,2}-[0-9]{4}', '[0-9]{1,2}-' ~ month ~ '-[0-9]{4}',
+    ] -%}
     case
         when
             {{ expression }}
-            ~* '^({{ month }}[ -][0-9]{1,2}|[0-9]{1,2}[ -]{{ month }}),?[ -][0-9]{4}{{ ingot.time_pattern(type) }}$'
+            ~* '^({{ dates | join('|') }}){{ ingot.time_pattern(type) }}$'
             then {{ ingot.checked_utc(ingot.month_in_figures(expression), type) }}
     end
 {%- endmacro %}

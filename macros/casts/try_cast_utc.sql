@@ -25,8 +25,11 @@
             or {{ expression }} like '____-__-__T__:__:__Z'
             then {{ ingot.checked_input(expression, 'timestamp') }} at time zone 'UTC'
         when
-            {{ expression }} like '____-__-__T__:__:__-__:__'
-            or {{ expression }} like '____-__-__T__:__:__+__:__'
+            (
+                {{ expression }} like '____-__-__T__:__:__-__:__'
+                or {{ expression }} like '____-__-__T__:__:__+__:__'
+            )
+            and translate(substr({{ expression }}, 20), '0123456789', '') in ('-:', '+:')
             then {{ ingot.checked_input(expression, 'timestamptz') }}
         else {{ ingot.try_cast(expression, 'timestamptz') }}
     end
