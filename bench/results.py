@@ -8,16 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
 from bench.environment import Circumstances
 from bench.errors import ResultUnreadable
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 FOLDER = Path("data/results")
 PAGE = Path("report.html")
@@ -51,8 +48,8 @@ class Result:
         return _read(form, self.content, self.path)
 
 
-def keep(kind: str, figures: "DataclassInstance", circumstances: Circumstances, path: Path | None = None) -> Path:
-    """Write a run's figures with its kind and command: to `path`, or else to a file of their own in data/results."""
+def keep(kind: str, figures: Any, circumstances: Circumstances, path: Path | None = None) -> Path:
+    """Write a run's figures (a dataclass) to `path`, or else to a file of their own in data/results."""
     if path is None:
         # Microseconds, because a command may measure more than one thing.
         path = FOLDER / f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z.json"

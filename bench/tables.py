@@ -30,11 +30,6 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Write 'a, b and c'."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
-
-
 def console() -> Console:
     """Return a console on stdout that is wide enough for the tables."""
     screen = Console()

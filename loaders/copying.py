@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import psycopg
 from psycopg import errors
 
-from loaders.blocks import BadRecord, Block
+from loaders.block import BadRecord, Block
 from loaders.dealing import Feed
 from loaders.errors import LoadError, TooManyRejects
 from loaders.progress import Progress

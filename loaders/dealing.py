@@ -8,7 +8,8 @@ there is no queue that could grow.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from loaders.blocks import BadRecord, Block, BlockReader
+from loaders.block import BadRecord, Block
+from loaders.blocks import BlockReader
 from loaders.errors import FileError
 from loaders.landing_file import LandingFile
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from loaders.blocks import BadRecord, Block
+from loaders.block import BadRecord, Block
 from loaders.copy_format import CopyFormat
 from loaders.dealing import Dealer
 from loaders.duckdb_file import quoted

@@ -20,8 +20,8 @@ from loaders.locks import lock_table
 from loaders.progress import Progress
 from loaders.raw_columns import RawColumns
 from loaders.restore import PrunedLoad, pruned_loads
+from loaders.retired_segments import drop_retired
 from loaders.retry import Retries, is_temporary
-from loaders.segments import drop_retired
 from loaders.sources import SourceTable
 from loaders.table_run import TableRun
 

@@ -16,7 +16,8 @@ from psycopg import sql
 from loaders.ledger import Ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
-from loaders.segments import close_segment, drop_retired
+from loaders.retired_segments import drop_retired
+from loaders.segments import close_segment
 
 # How long the segments wait for those who still read them; a later command drops what is left.
 DROP_SECONDS = 10.0

@@ -1,4 +1,4 @@
-"""The local PostgreSQL: initdb, settings, roles, start and stop of one server in one data directory."""
+"""The local PostgreSQL: initdb, settings, start and stop of one server in one data directory."""
 
 import hashlib
 import os
@@ -10,26 +10,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import LiteralString
 
 import psutil
-import psycopg
-from psycopg import sql
 
-from loaders.connection import Address, connect
+from loaders.connection import Address
 from loaders.errors import ServerError
 from loaders.programs import ROOT_STATE_DIRECTORY, Programs, is_reachable, open_to_all
+from loaders.server_roles import create_role_and_database
 from loaders.server_settings import Setting, settings_file
 
 START_SECONDS = 60
 # The bootstrap role, which alone is a superuser, and the file in the data directory that holds its random password.
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD_FILE = "superuser_password"  # noqa: S105 - a file's name
-# What the project's role may do besides owning its database: see statistics (storage_report, settings_report), drop a
-# benchmark's database while autovacuum is in it, and checkpoint before a measurement. Nothing that reads files or runs
-# programs.
-ROLE_GRANTS = "pg_monitor, pg_checkpoint, pg_signal_backend"
-EXTENSIONS = ("pgstattuple",)
 
 
 class LocalServer:
@@ -86,7 +79,7 @@ class LocalServer:
                     f"{self.data} is already served on port {running} (process {pid}). "
                     f"Set PGPORT={running}, or stop it with `PGPORT={running} python -m loaders db down`."
                 )
-            self._create_role_and_database()
+            create_role_and_database(self.superuser_address, self.address)
             return f"already up: {self.address.url}"
         self._clear_stale_lock()
         self._check_port_is_free()
@@ -97,7 +90,7 @@ class LocalServer:
             ),
         )
         self._start()
-        self._create_role_and_database()
+        create_role_and_database(self.superuser_address, self.address)
         return f"up: {self.address.url}, data in {self.data}, log in {self.log}"
 
     def down(self) -> str:
@@ -200,27 +193,6 @@ class LocalServer:
             tail = self.log.read_text(errors="replace").splitlines()[-3:] if self.log.exists() else []
             raise ServerError(f"{error} Its log, {self.log}, ends: {' | '.join(tail)}") from error
 
-    def _create_role_and_database(self) -> None:
-        """Create the project's role and its database where they are missing, then log in as that role."""
-        role, database = sql.Identifier(self.address.user), sql.Identifier(self.address.database)
-        superuser = self.superuser_address
-        with connect(superuser) as connection:
-            if not _exists(connection, "select 1 from pg_roles where rolname = %s", self.address.user):
-                connection.execute(
-                    sql.SQL("create role {} login createdb password {}").format(role, self.address.password)
-                )
-                connection.execute(sql.SQL("grant {} to {}").format(sql.SQL(ROLE_GRANTS), role))
-            is_new = not _exists(connection, "select 1 from pg_database where datname = %s", self.address.database)
-            if is_new:
-                connection.execute(sql.SQL("create database {} owner {}").format(database, role))
-        if is_new:
-            with connect(replace(superuser, database=self.address.database)) as connection:
-                for extension in EXTENSIONS:
-                    # A PostgreSQL chosen by PG_BIN may have been built without its contrib modules.
-                    if _exists(connection, "select 1 from pg_available_extensions where name = %s", extension):
-                        connection.execute(sql.SQL("create extension {}").format(sql.Identifier(extension)))
-        connect(self.address).close()
-
     def _clear_stale_lock(self) -> None:
         """Remove a dead postmaster's lock file once its children are gone.
 
@@ -268,10 +240,6 @@ class LocalServer:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         self._programs.run(program, *arguments)
-
-
-def _exists(connection: psycopg.Connection, query: LiteralString, name: str) -> bool:
-    return connection.execute(query, [name]).fetchone() is not None
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

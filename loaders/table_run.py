@@ -22,7 +22,8 @@ from loaders.locks import exclusive_ddl, unlock_load
 from loaders.progress import Progress
 from loaders.raw_columns import RawColumns
 from loaders.restore import PrunedLoad, complete_restore
-from loaders.segments import drop_retired, open_segment
+from loaders.retired_segments import drop_retired
+from loaders.segments import open_segment
 from loaders.sources import SourceTable
 
 # How long what failed waits to be dropped; the next run drops what is left.

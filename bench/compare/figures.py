@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
 from bench.environment import dbt_program, repository_path
 from bench.errors import ToolError
 from bench.results import PROGRAM
@@ -81,7 +78,7 @@ def publish(names: list[str], *, quick: bool, say: Callable[[str], None], folder
         for wal_level in dict.fromkeys(step.wal_level for step in chosen):
             some = [step for step in chosen if step.wal_level == wal_level]
             place = Path(temporary, wal_level)
-            with _server(place, {"wal_level": wal_level}) as address:
+            with _server(place, wal_level) as address:
                 environment = _environment(place, address)
                 if any(not step.command.startswith(("load", "records", "transform")) for step in some):
                     say("data: people and the shop, loaded and built")
@@ -138,20 +135,14 @@ def _environment(place: Path, address: Address) -> dict[str, str]:
 
 
 @contextmanager
-def _server(place: Path, settings: Mapping[str, str]) -> Iterator[Address]:
-    """Yield the address of a server of its own, with the local server's settings and these, removed at the end."""
+def _server(place: Path, wal_level: str) -> Iterator[Address]:
+    """Yield the address of a server of its own, with the local server's other settings, removed at the end."""
     place.mkdir(mode=0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = Address(port=probe.getsockname()[1])
-    server = LocalServer(place / ".pgdata", address)
+    server = LocalServer(place / ".pgdata", address, settings=[("wal_level", wal_level, "Of these steps.")])
     try:
-        server.up()
-        with psycopg.connect(server.superuser_address.conninfo, autocommit=True) as superuser:
-            for name, value in settings.items():
-                statement = sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value))
-                superuser.execute(statement)
-        server.down()
         server.up()
         yield address
     finally:

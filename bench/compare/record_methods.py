@@ -11,7 +11,6 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from bench.comparison import Origin
-from bench.errors import QueryFailed
 from loaders import insert_records
 
 SCHEMA = "bench_records"
@@ -44,7 +43,7 @@ class Method:
     """A method: `send` inserts records by a connection string, or by a pool of so many connections."""
 
     title: str
-    send: Callable[[Where, Iterable[Person]], Awaitable[None]]
+    send: Callable[[Any, Iterable[Person]], Awaitable[None]]
     pool: int = 0
     origin: Origin = "ours"
 
@@ -57,24 +56,24 @@ async def send_records(where: Where, records: Iterable[Person], call: int | None
         result.raise_for_failures()
 
 
-async def send_singly(where: Where, records: Iterable[Person], tail: LiteralString = "") -> None:
+async def send_singly(where: str, records: Iterable[Person], tail: LiteralString = "") -> None:
     """Insert each record by a statement and a transaction of its own, on one connection."""
-    async with await psycopg.AsyncConnection.connect(_conninfo(where), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(where, autocommit=True) as connection:
         for record in records:
             await connection.execute(f"insert into {TABLE} {COLUMNS} values {ROW}{tail}", astuple(record))
 
 
-async def send_batches(where: Where, records: Iterable[Person], tail: LiteralString = "") -> None:
+async def send_batches(where: str, records: Iterable[Person], tail: LiteralString = "") -> None:
     """Insert CHUNK records by one INSERT of as many rows, on one connection."""
     stream = iter(records)
-    async with await psycopg.AsyncConnection.connect(_conninfo(where), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(where, autocommit=True) as connection:
         while some := list(islice(stream, CHUNK)):
             rows = ", ".join([ROW] * len(some))
             values = [value for record in some for value in astuple(record)]
             await connection.execute(f"insert into {TABLE} {COLUMNS} values {rows}{tail}".encode(), values)
 
 
-async def send_chunks(where: Where, records: Iterable[Person], tail: LiteralString = "") -> None:
+async def send_chunks(where: str, records: Iterable[Person], tail: LiteralString = "") -> None:
     """Insert fixed chunks of all records at once by executemany, each on a connection of its own, two at a time."""
     every = [astuple(record) for record in records]
     free = asyncio.Semaphore(2)
@@ -82,7 +81,7 @@ async def send_chunks(where: Where, records: Iterable[Person], tail: LiteralStri
     async def send(rows: Sequence[tuple[Any, ...]]) -> None:
         async with (
             free,
-            await psycopg.AsyncConnection.connect(_conninfo(where)) as connection,
+            await psycopg.AsyncConnection.connect(where) as connection,
             connection.cursor() as cursor,
         ):
             await cursor.executemany(f"insert into {TABLE} {COLUMNS} values {ROW}{tail}", rows)
@@ -95,7 +94,11 @@ async def send_chunks(where: Where, records: Iterable[Person], tail: LiteralStri
 def one_call() -> list[Method]:
     """Return insert_records with all records in one call: its first is what the others are compared with."""
     pooled = [
-        Method(title=f"COPY, pool, {_tasks(tasks)}", send=partial(send_records, max_tasks=tasks), pool=tasks)
+        Method(
+            title=f"COPY, pool, {tasks} task{'s' if tasks > 1 else ''}",
+            send=partial(send_records, max_tasks=tasks),
+            pool=tasks,
+        )
         for tasks in (1, 2, 3, 4)
     ]
     others = [
@@ -139,13 +142,3 @@ def by_hand(*, upsert: bool) -> list[Method]:
         ),
         Method(title="an INSERT a record", send=partial(send_singly, tail=tail), origin="reference"),
     ]  # fmt: skip
-
-
-def _conninfo(where: Where) -> str:
-    if isinstance(where, str):
-        return where
-    raise QueryFailed("This method has a connection of its own: give it no pool.")
-
-
-def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count} tasks"

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import uvloop
 from psycopg_pool import AsyncConnectionPool
 
 from bench.compare.record_methods import (
@@ -24,7 +25,6 @@ from bench.compare.record_methods import (
 )
 from bench.comparison import Comparison, Run, Variant, measure_comparison
 from bench.generate.people import FIRST_NAMES, LAST_NAMES, OLDEST, YOUNGEST, places
-from bench.queries.run import run_async
 from loaders.connection import Address, connect
 
 # Methods that take a millisecond a record are measured on fewer.
@@ -83,7 +83,7 @@ def measure_records(
 def _variant(method: Method, address: Address, records: Sequence[Person], half: bool) -> Variant:
     def measure(_: int) -> Run:
         _prepare(address, len(records) if half else 0)
-        return Run(seconds=run_async(_seconds(method, address, records)))
+        return Run(seconds=uvloop.run(_seconds(method, address, records)))
 
     return Variant(name=method.title, title=method.title, count=len(records), measure=measure, origin=method.origin)
 
@@ -128,7 +128,7 @@ def _in_child(name: str, address: Address, rows: int, seed: int) -> Variant:
 
 def run_in_child(name: str, address: Address, rows: int, seed: int) -> tuple[float, int]:
     """Return the seconds of a method and the peak of this process, in bytes."""
-    seconds = run_async(_seconds(CHILDREN[name], address, draw_persons(rows, seed)))
+    seconds = uvloop.run(_seconds(CHILDREN[name], address, draw_persons(rows, seed)))
     return seconds, _peak_bytes()
 
 

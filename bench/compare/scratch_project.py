@@ -64,6 +64,8 @@ class Project:
             warnings.simplefilter("ignore")  # dbt's own dependencies
             runner = dbtRunner(manifest=self.manifest, callbacks=[lambda event: said.append(str(event.info))])
             done = runner.invoke(["--quiet", "--log-path", f"{folder}/logs", *arguments, *options])
+        if isinstance(done.exception, KeyboardInterrupt):
+            raise done.exception
         if not done.success:
             words = " ".join(said)[-600:]
             raise ToolError(

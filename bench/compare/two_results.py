@@ -77,9 +77,7 @@ def compare_results(before: Result, after: Result) -> TwoResults:
     changes = [_change(old[key], new[key]) for key in old if key in new]
     if not changes:
         raise ToolError(f"{before.path} and {after.path} have no row in common: measure the same rows in both.")
-    unmatched = [
-        f"{one.row}, {one.figure}" for some, others in ((old, new), (new, old)) for one in _without(some, others)
-    ]
+    unmatched = [", ".join(key) for key in {**old, **new} if (key in old) != (key in new)]
     return TwoResults(changes, unmatched, before.circumstances.differences(after.circumstances))
 
 
@@ -135,10 +133,6 @@ def _of_comparison(comparison: Comparison) -> Iterator[Series]:
             yield Series(
                 f"{comparison.name}, {one.title} to {base.title}", "time", statistics.median(one.seconds), costs
             )
-
-
-def _without(some: Mapping[tuple[str, str], Series], others: Mapping[tuple[str, str], Series]) -> list[Series]:
-    return [one for key, one in some.items() if key not in others]
 
 
 def _change(old: Series, new: Series) -> Change:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,20 +65,16 @@ class Job:
 
 def one_connection(target: Target, payloads: Sequence[Payload]) -> list[QueryResult]:
     """Run one query after the other on one connection."""
-    connection = Connection(target)
-    try:
+    with closing(Connection(target)) as connection:
         return [connection.run(*numbered) for numbered in enumerate(payloads)]
-    finally:
-        connection.close()
 
 
 def connection_each(target: Target, payloads: Sequence[Payload]) -> list[QueryResult]:
     """Run one query after the other, each on a connection of its own."""
     results = []
     for index, payload in enumerate(payloads):
-        connection = Connection(target)
-        results.append(connection.run(index, payload))
-        connection.close()
+        with closing(Connection(target)) as connection:
+            results.append(connection.run(index, payload))
     return results
 
 

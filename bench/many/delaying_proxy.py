@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bench.queries.run import run_async
+import uvloop
 
 BLOCK_BYTES = 64 * 1024
 
@@ -33,7 +33,7 @@ def delaying_proxy(host: str, port: int, delay_ms: float) -> Iterator[int]:
 def _serve(outbox: "Connection[Any, Any]", host: str, port: int, delay: float) -> None:
     # A terminal sends Ctrl-C to all processes: the caller's ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_async(_listen(outbox, host, port, delay))
+    uvloop.run(_listen(outbox, host, port, delay))
 
 
 async def _listen(outbox: "Connection[Any, Any]", host: str, port: int, delay: float) -> None:

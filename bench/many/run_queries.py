@@ -7,7 +7,7 @@
         ("select country, sum(person_count) from marts.people_by_place group by country", []),
     ]
     if __name__ == "__main__":  # with mode="processes" Python imports this file again in each
-        for result in run_queries("host=127.0.0.1 port=54329 dbname=ingot user=ingot", payloads, workers=4):
+        for result in run_queries("postgresql://ingot:ingot@127.0.0.1:54329/ingot", payloads, workers=4):
             print(result.error or result.rows)
 
 Placeholders are PostgreSQL's own, $1 $2 ... Threads suit queries that keep the database busy; processes suit work in

@@ -13,7 +13,6 @@ from bench.queries.rows import Row, by_layer
 from bench.results import Result
 from bench.tables import number
 
-LAYERS = ("staging", "core", "mart")
 PERCENTILES = ("p50", "p95", "p99", "max")
 
 
@@ -135,14 +134,8 @@ def _newest_layers(results: Sequence[Result]) -> list[Measured]:
             continue
         for question, found in by_layer([row for row in figures.rows if row.done and row.qps]).items():
             if len(found) > 1:
-                rows = sorted(found.values(), key=lambda row: _depth(row.layer))
-                chosen.setdefault(question, [Measured(result, figures, row) for row in rows])
+                chosen.setdefault(question, [Measured(result, figures, row) for row in found.values()])
     return [one for _, some in sorted(chosen.items()) for one in some]
-
-
-def _depth(layer: str) -> int:
-    """Return the layer's place as data flows; a layer of another name comes last."""
-    return LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
 
 
 def _highest_percentile(row: Row) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 
 from bench.errors import AnswersDiffer, ProjectError
 from bench.queries.benchmarks import Arguments, Benchmark, choose, compile_benchmarks
-from bench.queries.run import Run, run_async
+from bench.queries.run import Run
 from bench.queries.session import Session
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
@@ -27,10 +28,10 @@ def checked_benchmarks(names: Sequence[str], run: Run) -> list[Benchmark]:
     known = compile_benchmarks(Path.cwd(), run.address)
     chosen = choose(known, names)
     questions = {one.question for one in chosen}
-    compared = run_async(check_answers([one for one in known if one.question in questions], run))
+    compared = uvloop.run(check_answers([one for one in known if one.question in questions], run))
     click.echo(f"answers compared between layers: {compared}, all equal", err=True)
     if run.driver == "duckdb":
-        compared = run_async(check_engines(chosen, run))
+        compared = uvloop.run(check_engines(chosen, run))
         click.echo(f"answers compared between PostgreSQL and DuckDB: {compared}, all equal", err=True)
     return chosen
 

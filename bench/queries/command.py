@@ -135,7 +135,9 @@ def queries(
     if with_pgbench:
         pgbench_program(run.address)
     chosen = checked_benchmarks(names or tuple(weights), run)
-    mixes = [Mix.weighted(chosen, weights)] if weights else [Mix.of(one) for one in chosen]
+    mixes = [Mix.of(one) for one in chosen]
+    if weights:
+        mixes = [Mix(tuple(chosen), tuple(weights[one.name] for one in chosen))]
     if during is not None and len(mixes) > 1:
         raise click.UsageError("--during measures one query or one --mix: name it.")
     beside, missing = _pgbenches(mixes, run) if with_pgbench else ([], [])

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -31,17 +32,6 @@ class During:
     began_s: float
     ended_s: float
     exit_code: int
-
-
-@dataclass(frozen=True)
-class Phase:
-    """The seconds before, during or after the command: how many, and their worst latencies in ms."""
-
-    name: str
-    seconds: int
-    p50_ms: float | None
-    worst_p99_ms: float | None
-    max_ms: float | None
 
 
 def program_of(command: str) -> list[str]:
@@ -74,17 +64,21 @@ def measure_during(mix: Mix, run: Run, command: str) -> tuple[list[Row], During]
     return rows_of(mix, None, [rounds]), During(command, first, last, beside.exit_code)
 
 
-def phases(timeline: Sequence[Second], during: During) -> list[Phase]:
-    """Return what the seconds before, during and after the command were like."""
+def phases_in_words(timeline: Sequence[Second], during: During) -> str:
+    """Say what latencies were in the seconds before, during and after the command, in ms."""
     begin, end = int(during.began_s), int(during.ended_s) + 1
     named = (("before", timeline[:begin]), ("during", timeline[begin:end]), ("after", timeline[end:]))
-    found = []
+    words = []
     for name, some in named:
-        p50s = sorted(one.p50_ms for one in some if one.p50_ms is not None)
+        p50s = [one.p50_ms for one in some if one.p50_ms is not None]
         p99s = [one.p99_ms for one in some if one.p99_ms is not None]
         longest = max((one.max_ms for one in some if one.max_ms is not None), default=None)
-        found.append(Phase(name, len(some), p50s[len(p50s) // 2] if p50s else None, max(p99s, default=None), longest))
-    return found
+        words.append(
+            f"{name} ({len(some)} s) p50 {f'{statistics.median_high(p50s):,.2f}' if p50s else '-'}, "
+            + (f"the worst second's p99 {max(p99s):,.2f}, " if p99s else "")
+            + f"longest {'-' if longest is None else f'{longest:,.1f}'}"
+        )
+    return "; ".join(words)
 
 
 class _Beside:

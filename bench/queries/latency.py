@@ -9,7 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise, zip_longest
+from itertools import accumulate, zip_longest
 
 from bench.queries.rows import Round, Second
 
@@ -76,12 +76,6 @@ def shares(count: int, workers: int) -> list[int]:
     return [least + (worker < over) for worker in range(workers)]
 
 
-def slices(sizes: Iterable[int]) -> list[range]:
-    """Number things through: sizes 3 and 2 become ranges 0..2 and 3..4."""
-    ends = list(accumulate(sizes))
-    return [range(start, end) for start, end in pairwise([0, *ends])]
-
-
 def pack(
     results: Sequence[WorkerResult],
     began_ns: int,
@@ -126,7 +120,7 @@ def merge(parts: Sequence[Counts]) -> Counts:
         unsent=sum(one.unsent for one in parts),
         total_ns=sum(one.total_ns for one in parts),
         longest_ns=max((one.longest_ns for one in parts), default=0),
-        series=add_series(one.series for one in parts),
+        series=tuple(map(sum, zip_longest(*(one.series for one in parts), fillvalue=0))),
         timeline=tuple(
             (
                 sum(answers for answers, _, _ in same),
@@ -182,11 +176,6 @@ def answers_for(percent: float) -> int:
     return math.ceil(round(ANSWERS_BEYOND * 100 / (100 - percent), 6))
 
 
-def add_series(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
-    """Add figures a second up, the first with the first; what ended earlier adds nothing more."""
-    return tuple(map(sum, zip_longest(*series, fillvalue=0)))
-
-
 def _timeline(
     results: Sequence[WorkerResult], began_ns: int, waited_ns: Sequence[tuple[int, int]]
 ) -> tuple[tuple[int, Steps, int], ...]:
@@ -216,10 +205,7 @@ def _steps(values: Iterable[int]) -> Steps:
 
 
 def _added(some: Iterable[Steps]) -> Steps:
-    total: Steps = Counter()
-    for one in some:
-        total.update(one)
-    return total
+    return sum(some, Counter[int]())
 
 
 def _first(words: Iterable[str | None]) -> str | None:

@@ -15,10 +15,12 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+import uvloop
+
 from bench.queries.arrivals import ClosedArrivals, Moment, OpenArrivals, Schedule
 from bench.queries.drivers import DRIVERS
 from bench.queries.latency import NS_PER_SECOND, Counts, WorkerResult, pack, shares
-from bench.queries.run import Mix, Run, run_async
+from bench.queries.run import Mix, Run
 from bench.queries.session import Session
 from bench.queries.worker import Query, Worker, Workload, open_sessions, warm_up
 
@@ -189,7 +191,7 @@ def _serve(
 ) -> None:  # fmt: skip
     """Run one event loop with its workers' sessions; each message is answered by None, or by what failed."""
     try:
-        run_async(_answer(process, workers, deadline, inbox, outbox))
+        uvloop.run(_answer(process, workers, deadline, inbox, outbox))
     except Exception as error:  # the parent raises it
         outbox.put(error)
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import accumulate, pairwise
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from bench.errors import ToolError
-from bench.queries.latency import NS_PER_SECOND, Counts, merge, shares, slices, summarise
+from bench.queries.latency import NS_PER_SECOND, Counts, merge, shares, summarise
 from bench.queries.process import Ended, Process, Report, Start, Task, run_process
 from bench.queries.rows import Round
 from bench.queries.run import Mix, Run
@@ -35,7 +36,8 @@ class Processes:
         spawn = get_context("spawn")
         self.run = run
         self.deadline: Any = spawn.RawValue("q", 0)
-        shared = slices(shares(run.connections, run.process_count))
+        ends = accumulate(shares(run.connections, run.process_count), initial=0)
+        shared = [range(*pair) for pair in pairwise(ends)]
         self._shares = [Process(mixes, run, workers, number, len(shared)) for number, workers in enumerate(shared)]
         self._spawn = spawn
         self._children: list[SpawnProcess] = []

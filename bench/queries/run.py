@@ -1,34 +1,15 @@
-"""How queries are run, and which: the options of a run, a query or a mix of several, the event loop."""
+"""How queries are run, and which: the options of a run, a query or a mix of several."""
 
-import asyncio
 import random
-from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import gcd
-from typing import Any, TypeVar
 
 from bench.cores import usable_cores
 from bench.errors import UnknownQuery
 from bench.queries.benchmarks import Arguments, Benchmark
 from bench.queries.drivers import DRIVERS
 from loaders.connection import Address
-
-T = TypeVar("T")
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; KeyboardInterrupt on Ctrl-C, after its connections close."""
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        return runner.run(main)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # not on Windows
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +59,6 @@ class Mix:
     def of(cls, benchmark: Benchmark) -> "Mix":
         """Return the mix of one query."""
         return cls((benchmark,), (1,))
-
-    @classmethod
-    def weighted(cls, benchmarks: Sequence[Benchmark], weights: dict[str, int]) -> "Mix":
-        """Return the mix of queries with weights by name."""
-        return cls(tuple(benchmarks), tuple(weights[one.name] for one in benchmarks))
 
     @property
     def name(self) -> str:

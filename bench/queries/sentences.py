@@ -5,7 +5,7 @@ from itertools import groupby
 
 from bench.comparison import Spread, paired_ratio
 from bench.queries.drivers import DRIVERS
-from bench.queries.during import During, phases
+from bench.queries.during import During, phases_in_words
 from bench.queries.limit import limit_in_words, limited_by
 from bench.queries.measure import ENOUGH, ENOUGH_EACH
 from bench.queries.pgbench import PgbenchComparison
@@ -13,7 +13,7 @@ from bench.queries.rows import Row, by_layer
 from bench.queries.run import Run
 from bench.queries.slo import SloSearch
 from bench.results import Sentence
-from bench.tables import listed, number, optional
+from bench.tables import number, optional
 
 
 def sentences(
@@ -109,7 +109,7 @@ def _layer_sentences(rows: Sequence[Row]) -> Iterator[Sentence]:
                 gains.append(f"{spread_in_words(ratio)} times as many as {layer}")
         if gains:
             yield Sentence(
-                "layers", question, f"{question}: in queries a second, the mart answers {listed(gains)}."
+                "layers", question, f"{question}: in queries a second, the mart answers {' and '.join(gains)}."
             )  # fmt: skip
 
 
@@ -170,13 +170,8 @@ def _during_sentences(row: Row, during: During) -> Iterator[Sentence]:
     yield Sentence(
         "during", row.query, f"{row.title}: `{during.command}` took {during.ended_s - during.began_s:.1f} s{ended}."
     )
-    words = [
-        f"{one.name} ({one.seconds} s) p50 {optional(one.p50_ms, ',.2f')}, "
-        + ("" if one.worst_p99_ms is None else f"the worst second's p99 {one.worst_p99_ms:,.2f}, ")
-        + f"longest {optional(one.max_ms, ',.1f')}"
-        for one in phases(row.middle.timeline, during)
-    ]
-    yield Sentence("during", row.query, f"{row.title}: latency in ms: {'; '.join(words)}.")
+    words = phases_in_words(row.middle.timeline, during)
+    yield Sentence("during", row.query, f"{row.title}: latency in ms: {words}.")
 
 
 def _anchor_sentence(rows: Sequence[Row]) -> Iterator[Sentence]:

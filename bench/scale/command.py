@@ -54,7 +54,7 @@ def scale(
 
 
 def stages_table(stages: Sequence[StageFigures]) -> Table:
-    """Return a row a stage, the published figures in the last two columns."""
+    """Return a row a stage, the published figures beside them."""
     headings = ["records", "seconds", "records/s", "files or tables MB", "disk GB, most", "loader MiB, most"]
     last = ["published records/s; at scale 1", "note"]
     return table("The gym's pipeline", ["stage"], headings, map(_row, stages), last)
@@ -63,7 +63,6 @@ def stages_table(stages: Sequence[StageFigures]) -> Table:
 def _row(one: StageFigures) -> list[str]:
     rate = PUBLISHED_RATES.get(one.stage.step, "")
     whole = PUBLISHED_TIMES.get((one.stage.entity, one.stage.step), "") if one.stage.phase == "first build" else ""
-    note = ", ".join(filter(None, [one.note, f"begun {one.attempts} times" if one.attempts > 1 else ""]))
     return [
         str(one.stage),
         f"{one.records:,}",
@@ -73,5 +72,5 @@ def _row(one: StageFigures) -> list[str]:
         f"{one.disk_bytes / 1e9:.2f}",
         "-" if one.peak_bytes is None else f"{one.peak_bytes / MIB:.0f}",
         "; ".join(filter(None, [rate, whole])) or "-",
-        note,
+        f"begun {one.attempts} times" if one.attempts > 1 else "",
     ]

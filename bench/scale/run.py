@@ -2,11 +2,10 @@
 
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -23,27 +22,6 @@ DATABASE = "ingot_scale"
 
 
 @dataclass
-class Progress:
-    """The line of progress: on a terminal one that changes, elsewhere one for each stage that is done."""
-
-    stages: int
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def tell(self, number: int, figures: StageFigures, *, done: bool = False) -> None:
-        """Show the stage and its figures so far."""
-        if not done and not sys.stderr.isatty():
-            return
-        rate = f", {figures.rate:,.0f} records/s" if done and figures.rate else ""
-        line = (
-            f"[{number}/{self.stages}] {figures.stage}: {figures.seconds:,.1f} s{rate}, "
-            f"{figures.disk_bytes / 1e9:.2f} GB of disk at most"
-        )
-        with self.lock:
-            start = "\r\x1b[K" if sys.stderr.isatty() else ""
-            click.echo(f"{start}{line}", err=True, nl=done or not start)
-
-
-@dataclass
 class ScaleRun:
     """One run: its state in `folder`, its tables in a database of its own."""
 
@@ -54,17 +32,16 @@ class ScaleRun:
     def to_end(self) -> ScaleFigures:
         """Run what is not done yet, and return the figures of all stages."""
         planned = planned_stages(self.state.entities)
-        progress = Progress(len(planned))
         with connect(self.address, application_name="ingot bench") as connection:
             steps = Steps(self.folder, self.address, connection, self.state.scale, self.state.seed)
             if len(self.state.done) < len(planned):
                 steps.prepare()
             for number, stage in enumerate(planned[len(self.state.done) :], len(self.state.done) + 1):
-                self._run(stage, steps, progress, number)
+                self._run(stage, steps, f"[{number}/{len(planned)}]")
         stages = _with_records(self.state.done)
         return ScaleFigures(scale=self.state.scale, seed=self.state.seed, stages=stages, sentences=sentences(stages))
 
-    def _run(self, stage: Stage, steps: Steps, progress: Progress, number: int) -> None:
+    def _run(self, stage: Stage, steps: Steps, place: str) -> None:
         began, figures = time.monotonic(), self.state.begin(stage)
         most = figures.disk_bytes
 
@@ -73,14 +50,13 @@ class ScaleRun:
             most = max(most, bytes_now)
             self.state.begun = replace(figures, seconds=figures.seconds + time.monotonic() - began, disk_bytes=most)
             self.state.keep(self.folder)
-            progress.tell(number, self.state.begun)
+            _tell(place, self.state.begun)
 
         with Disk(self.folder, self.address).sampled(so_far):
             outcome = steps.run(stage)
             seconds = time.monotonic() - began
         done = replace(
-            figures, seconds=figures.seconds + seconds, disk_bytes=most, bytes=outcome.bytes, note=outcome.note,
-            models=outcome.models, peak_bytes=max(figures.peak_bytes or 0, outcome.peak_bytes or 0) or None,
+            outcome, seconds=figures.seconds + seconds, disk_bytes=most, attempts=figures.attempts,
             records=self._records(stage, steps),
         )  # fmt: skip
         if stage.step == "core":
@@ -88,7 +64,7 @@ class ScaleRun:
         self.state.done.append(done)
         self.state.begun = None
         self.state.keep(self.folder)
-        progress.tell(number, done, done=True)
+        _tell(place, done, is_done=True)
 
     def _records(self, stage: Stage, steps: Steps) -> int:
         """Return the records that the stage's phase has landed; 0 before it has."""
@@ -98,6 +74,17 @@ class ScaleRun:
         if stage.step == "load":
             return steps.landed_records(stage.entity) - sum(one.records for one in loads)
         return loads[-1].records
+
+
+def _tell(place: str, figures: StageFigures, *, is_done: bool = False) -> None:
+    """Show a stage and its figures so far: on a terminal in a line that changes, elsewhere once it is done."""
+    if not is_done and not sys.stderr.isatty():
+        return
+    rate = f", {figures.rate:,.0f} records/s" if is_done and figures.rate else ""
+    disk = f"{figures.disk_bytes / 1e9:.2f} GB of disk at most"
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    line = f"{start}{place} {figures.stage}: {figures.seconds:,.1f} s{rate}, {disk}"
+    click.echo(line, err=True, nl=is_done or not start)
 
 
 def _with_records(done: list[StageFigures]) -> tuple[StageFigures, ...]:

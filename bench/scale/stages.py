@@ -47,14 +47,13 @@ class StageFigures:
     """
 
     stage: Stage
-    seconds: float
+    seconds: float = 0
     records: int = 0
     bytes: int = 0
     disk_bytes: int = 0
     peak_bytes: int | None = None
     attempts: int = 1
     models: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
 
     @property
     def rate(self) -> float | None:

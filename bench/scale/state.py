@@ -1,7 +1,7 @@
 """Which stages of a run are done, in a JSON file beside its data, so that a killed run goes on where it was."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,16 +25,9 @@ class State:
 
     def begin(self, stage: Stage) -> StageFigures:
         """Return the figures of a stage that begins, or goes on after an attempt that was broken off."""
-        before = self.begun if self.begun and self.begun.stage == stage else None
-        if before is None:
-            return StageFigures(stage=stage, seconds=0)
-        return StageFigures(
-            stage=stage,
-            seconds=before.seconds,
-            disk_bytes=before.disk_bytes,
-            peak_bytes=before.peak_bytes,
-            attempts=before.attempts + 1,
-        )
+        if self.begun is None or self.begun.stage != stage:
+            return StageFigures(stage=stage)
+        return replace(self.begun, attempts=self.begun.attempts + 1)
 
     def keep(self, folder: Path) -> None:
         """Write the state into `folder`, whole."""

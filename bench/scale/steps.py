@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,23 +16,11 @@ import psycopg
 from bench.environment import repository_path
 from bench.errors import AnswersDiffer, StepFailed, ToolError
 from bench.generate.gym import ENTITIES, distinct_records, generate_gym, generate_gym_day, new_records
-from bench.scale.stages import Stage
+from bench.scale.stages import Stage, StageFigures
 from loaders.connection import Address
 
 LAUNCHER = repository_path("bench/compare/timed_child.py")
 SAID_CHARACTERS = 600
-# The core table that has a row an entity's record.
-CORE_TABLES = {name: f"core.gym_{name}" for name in ("members", "sales", "entries", "prospects")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a step has to tell, as StageFigures has it."""
-
-    bytes: int = 0
-    peak_bytes: int | None = None
-    models: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
 
 
 @dataclass
@@ -51,8 +38,11 @@ class Steps:
         """Parse the dbt project, which takes seconds and is no stage's work."""
         self.manifest = self._dbt("parse").result
 
-    def run(self, stage: Stage) -> Outcome:
-        """Run one step to its end; it may have been broken off before. StepFailed carries what it said."""
+    def run(self, stage: Stage) -> StageFigures:
+        """Run one step to its end, and return what it has to tell; StepFailed carries what it said.
+
+        It may have been broken off before.
+        """
         return {
             "generate": self._generate, "load": self._load, "core": self._core, "marts": self._marts,
             "prune": self._prune,
@@ -72,7 +62,7 @@ class Steps:
         expected = distinct_records(entity, self.scale)
         if stage.phase == "a day":
             expected += new_records(entity, self.scale)
-        table = CORE_TABLES[stage.entity]
+        table = f"core.gym_{stage.entity}"
         found = self._number(f"select count(*) from {table}")
         if found != expected:
             raise AnswersDiffer(
@@ -80,7 +70,7 @@ class Steps:
                 "figure of this run counts. See `python -m loaders status`, then begin again with --anew."
             )
 
-    def _generate(self, stage: Stage) -> Outcome:
+    def _generate(self, stage: Stage) -> StageFigures:
         bronze = self.folder / "bronze" / "evo"
         if stage.phase == "first build":
             written = generate_gym(
@@ -88,24 +78,21 @@ class Steps:
             )
         else:
             written = generate_gym_day(bronze, scale=self.scale, seed=self.seed, entities=[stage.entity])
-        return Outcome(bytes=written.bytes)
+        return StageFigures(stage=stage, bytes=written.bytes)
 
-    def _load(self, stage: Stage) -> Outcome:
-        return Outcome(peak_bytes=self._loader("load", f"evo.{stage.entity}"), bytes=self._raw_bytes(stage))
+    def _load(self, stage: Stage) -> StageFigures:
+        peak = self._loader("load", f"evo.{stage.entity}")
+        return StageFigures(stage=stage, peak_bytes=peak, bytes=self._raw_bytes(stage))
 
-    def _core(self, stage: Stage) -> Outcome:
+    def _core(self, stage: Stage) -> StageFigures:
         return self._build(stage, "staging", "core")
 
-    def _marts(self, stage: Stage) -> Outcome:
+    def _marts(self, stage: Stage) -> StageFigures:
         return self._build(stage, "marts")
 
-    def _prune(self, stage: Stage) -> Outcome:
-        from loaders.__main__ import main  # its modules are not needed before
-
-        if "prune" not in main.commands:
-            return Outcome(bytes=self._raw_bytes(stage), note="not run: the loader has no such command")
+    def _prune(self, stage: Stage) -> StageFigures:
         peak = self._loader("prune", f"evo.{stage.entity}")
-        return Outcome(peak_bytes=peak, bytes=self._raw_bytes(stage))
+        return StageFigures(stage=stage, peak_bytes=peak, bytes=self._raw_bytes(stage))
 
     def _raw_bytes(self, stage: Stage) -> int:
         query = "select coalesce(sum(pg_total_relation_size(relid)), 0) from pg_partition_tree(%s::regclass)"
@@ -141,7 +128,7 @@ class Steps:
             raise StepFailed(f"`python -m loaders {' '.join(arguments)}` failed: {words} All it said: {self._log}", 1)
         return int(measured[1])
 
-    def _build(self, stage: Stage, *layers: str) -> Outcome:
+    def _build(self, stage: Stage, *layers: str) -> StageFigures:
         """Build the models of an entity in these layers."""
         selected = [f"source:evo.{stage.entity}+,path:models/{layer}" for layer in layers]
         results = [
@@ -149,7 +136,8 @@ class Steps:
             if one.node.resource_type == "model" and one.node.config.materialized != "view"
         ]  # fmt: skip
         size = "select pg_total_relation_size(%s::regclass)"
-        return Outcome(
+        return StageFigures(
+            stage=stage,
             bytes=sum(self._number(size, one.node.relation_name) for one in results),
             models={one.node.name: round(float(one.execution_time), 3) for one in results},
         )

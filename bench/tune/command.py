@@ -82,7 +82,7 @@ def _ratio(trial: Trial) -> str:
 @click.option("--together", is_flag=True, help="Keep each index for the trials of the next ones, as people add them.")
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=10, show_default=True,
-    help="Pairs of runs, with and without an index, after which is first decided.",
+    help="Pairs of runs, with and without the index, before the first decision.",
 )  # fmt: skip
 @click.option(
     "--most-rounds", type=click.IntRange(min=1), default=80, show_default=True,

@@ -20,7 +20,10 @@
     $check$;
     {% endif %}
     {% if lists | selectattr('scope', 'equalto', 'all') | list %}
-        delete from ops.applied_loads where model = {{ ingot.model_name_sql() }};
+        {# A swap marks in each of its attempts: what is marked already is not written again. #}
+        {% set read = [] if flags.EMPTY else lists | map(attribute='load_ids') | sum(start=[]) %}
+        delete from ops.applied_loads
+        where model = {{ ingot.model_name_sql() }}{% if read %} and not ({{ ingot.is_one_of('load_id', read) }}){% endif %};
     {% endif %}
     {% for list in lists if list.load_ids and not flags.EMPTY %}
         insert into ops.applied_loads (model, load_id)

@@ -16,7 +16,7 @@
 
     {% set table = this.incorporate(type='table') %}
     {% set built = make_intermediate_relation(table) %}
-    {% set retired = make_backup_relation(table, 'table') %}
+    {% set retired = ingot.retired_relation(table) %}
     {% set is_committed = false %}
     {% if existing is none %}
         {% do ingot.run_pre_hooks() %}
@@ -42,7 +42,10 @@
     {% do adapter.commit() %}
     {% if existing is not none %}
         {% do ingot.begin_transaction() %}
-        {% do ingot.drop_leftovers([built, retired]) %}
+        {% set left = ingot.drop_leftovers([built, retired]) %}
+        {% if left %}
+            {% do log(table ~ ': the next full refresh drops what is left: ' ~ left, info=true) %}
+        {% endif %}
         {% do adapter.commit() %}
     {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -167,7 +170,7 @@
         {% do run_query('commit') %}
         {% do ingot.begin_transaction() %}
         {% if obstacle | trim %}
-            {% do in_use.append(leftover.identifier ~ ' of an earlier refresh is in use, ' ~ obstacle | trim) %}
+            {% do in_use.append(leftover.identifier ~ ' is in use, ' ~ obstacle | trim) %}
         {% endif %}
         {% do ingot.current_relation(relation) %}
     {% endfor %}

@@ -58,16 +58,19 @@
                 attempt_ends_at := clock_timestamp() + interval '20 ms';
                 {{ caller() }}
                 {% if commits %}
-                -- Lost in a crash, it is lost with its marks; the drop that follows puts it on disk.
+                {% if not ingot.has_citus() %}
+                -- Lost in a crash, it is lost with its marks; the drop that follows puts it on disk. On
+                -- a cluster the nodes would have committed what the coordinator has lost.
                 set local synchronous_commit = off;
+                {% endif %}
                 {% else %}
                 -- For what follows under the locks: hooks.
                 set local lock_timeout = '1s';
                 {% endif %}
                 exit;
             exception
-            -- What the caller says that it must not do.
-            when raise_exception then
+            -- What the caller says that it must not do, and what no wait mends.
+            when raise_exception or insufficient_privilege then
                 raise;
             -- A lock that takes too long; or a view that went away meanwhile, under one name or another.
             when others then

@@ -20,13 +20,14 @@
     {% do adapter.commit() %}
 
     {% do ingot.begin_transaction() %}
+    {% set carried = run_query(ingot.carried_sql(table)).columns[0].values()[0] %}
     {% do run_query(ingot.carry_over_sql(table, built)) %}
     {% do apply_grants(built, config.get('grants'), should_revoke=true) %}
     {% do persist_docs(built, model) %}
     {% set patience_seconds = config.meta_get('swap_patience_seconds', 10 if can_differ else 600) %}
     {% set hooks = post_hooks | selectattr('transaction') | map(attribute='sql') | map('replace', 'ingot.', '') %}
     {% set commits = not hooks | reject('equalto', '{{ %s() }}' % 'mark_applied') | list %}
-    {% set obstacle = ingot.swap(table, built, patience_seconds, commits) %}
+    {% set obstacle = ingot.swap(table, built, patience_seconds, commits, carried) %}
     {% if not obstacle %}
         {{ return(commits) }}
     {% endif %}
@@ -45,13 +46,13 @@
 
 {#
     Everything in one attempt. What is attached is compared first, since that takes longer than
-    all else: no DDL on the two tables passes the lock that in_a_gap holds, and what needs no such
-    lock is looked for again in the end. What is locked first is what others lock first: the
+    all else: most DDL on the two tables does not pass the lock that in_a_gap holds, and what needs
+    no such lock is looked for again in the end, with what was carried over. What is locked first is what others lock first: the
     relations that the views read, which pg_get_viewdef locks, then the views, then the tables.
     The old table is dropped afterwards: a commit that drops files waits for the disk.
 #}
-{% macro swap(table, built, patience_seconds, commits) %}
-    {% set retired = make_backup_relation(table, 'table') %}
+{% macro swap(table, built, patience_seconds, commits, carried) %}
+    {% set retired = ingot.retired_relation(table) %}
     {% set obstacle %}
     {%- call ingot.in_a_gap([table, built], patience_seconds, after_snapshots=true, commits=commits) %}
         declare
@@ -70,9 +71,8 @@
                 );
             end if;
 
-            attempt_ends_at := clock_timestamp() + interval '20 ms';
-            {{ ingot.bound_wait() }}
             {{ ingot.mark_applied() if commits else ingot.check_loads_sql() }}
+            attempt_ends_at := clock_timestamp() + interval '20 ms';
             for step in
                 select format('select pg_get_viewdef(%s)', view_id) from ({{ ingot.direct_views_sql(table) }}) as views
                 union all
@@ -89,6 +89,10 @@
             end loop;
             if ({{ ingot.lockless_attachments_sql(table) }}) is distinct from attachments_before then
                 raise lock_not_available using message = 'somebody attaches something to it';
+            end if;
+            if ({{ ingot.carried_sql(table) }}) is distinct from {{ ingot.literal(carried) }} then
+                raise exception 'While {{ table }} was built, somebody changed its privileges, comments or '
+                    'storage parameters. It stays as it was: run again.';
             end if;
 
             -- With nothing visible, every name in a definition comes out qualified.
@@ -136,9 +140,27 @@
             where pg_class.oid = '{{ table }}'::regclass
         ),
         (select string_agg(oid::text, ',' order by oid) from pg_publication),
-        (select string_agg(oid::text, ',' order by oid) from pg_publication_namespace)
+        (select string_agg(oid::text, ',' order by oid) from pg_publication_namespace),
+        (select string_agg(srsubid::text, ',' order by srsubid) from pg_subscription_rel where srrelid = '{{ table }}'::regclass),
+        (
+            select string_agg(concat_ws(' ', classoid, objoid, description), ',' order by classoid, objoid)
+            from pg_description
+            where
+                (classoid = 'pg_constraint'::regclass and objoid in (
+                    select oid from pg_constraint where conrelid = '{{ table }}'::regclass
+                ))
+                or (classoid = 'pg_class'::regclass and objoid in (
+                    select indexrelid from pg_index where indrelid = '{{ table }}'::regclass
+                ))
+        )
     )
 {%- endmacro %}
+
+
+{# Return the name that the old table has until it is dropped; `__dbt_backup` is dropped with cascade by an increment. #}
+{% macro retired_relation(table) %}
+    {{ return(make_intermediate_relation(table, '__dbt_retired')) }}
+{% endmacro %}
 
 
 {#
@@ -193,6 +215,28 @@
     end
     $carry$;
 {% endmacro %}
+
+
+{# Render the query for what carry_over_sql carries over, as one text. #}
+{% macro carried_sql(table) -%}
+    select md5(concat_ws(
+        ' / ',
+        pg_class.relacl,
+        pg_class.reloptions,
+        (
+            select string_agg(concat_ws(' ', attnum, attacl), ',' order by attnum)
+            from pg_attribute
+            where attrelid = pg_class.oid and attacl is not null
+        ),
+        (
+            select string_agg(concat_ws(' ', objsubid, description), ',' order by objsubid)
+            from pg_description
+            where classoid = 'pg_class'::regclass and objoid = pg_class.oid
+        )
+    ))
+    from pg_class
+    where oid = '{{ table }}'::regclass
+{%- endmacro %}
 
 
 {% macro grantee_sql() -%}

@@ -4,7 +4,7 @@ import pytest
 
 from bench.comparison import Comparison, Measure, Run, Spread, Variant, check_failures, measure_comparison, paired_ratio
 from bench.errors import RunFailed, ToolError
-from bench.tables import comparison_table, listed, number
+from bench.tables import comparison_table, number
 
 
 def variant(name: str, *seconds: float, count: int = 10, origin: str = "ours", missing: str = "") -> Variant:
@@ -90,4 +90,3 @@ def test_numbers_in_words() -> None:
         "26,500", "4,120", "17.8", "0.84", "0.0042", "0.00",
     ]  # fmt: skip
     assert [str(Spread(1, 1, 1)), str(Spread(2, 1, 3.456))] == ["1.00", "2.00 (1.00 to 3.46)"]
-    assert [listed([]), listed(["a"]), listed(["a", "b", "c"])] == ["", "a", "a, b and c"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
-from loaders.blocks import BadRecord, Block, BlockReader
+from loaders.block import BadRecord, Block
+from loaders.blocks import BlockReader
 from loaders.bronze import BronzeFile
 from loaders.copy_format import CopyFormat
 from loaders.cutting import Lineage, split_records

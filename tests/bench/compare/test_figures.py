@@ -47,7 +47,7 @@ def test_a_step_is_measured_on_a_server_of_its_own(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_the_server_has_its_settings_and_is_gone_afterwards(tmp_path: Path) -> None:
-    with _server(tmp_path / "server", {"wal_level": "replica"}) as address, connect(address) as connection:
+    with _server(tmp_path / "server", "replica") as address, connect(address) as connection:
         assert connection.execute("show wal_level").fetchone() == ("replica",)
         assert connection.execute("show checkpoint_timeout").fetchone() == ("15min",)
     with pytest.raises(psycopg.OperationalError):

@@ -2,31 +2,32 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+import uvloop
 
 from bench.errors import AnswersDiffer, ProjectError
 from bench.queries.answers import check_answers, first_difference
 from bench.queries.benchmarks import Benchmark
 from bench.queries.measure import measure
-from bench.queries.run import Run, run_async
+from bench.queries.run import Run
 from tests.bench.support import AGE, LAYERS, MART, SERVER_DRIVERS
 
 
 def test_layers_that_agree_are_counted(run: Run) -> None:
-    assert run_async(check_answers(LAYERS, run)) == 88
-    assert run_async(check_answers([MART], run)) == 0
+    assert uvloop.run(check_answers(LAYERS, run)) == 88
+    assert uvloop.run(check_answers([MART], run)) == 0
 
 
 def test_layers_that_differ_name_query_argument_and_answers(run: Run) -> None:
     text = "select older_count + ($1 = 40)::int from people_older_than where age = $1"
     wrong = replace(MART, name="wrong", sql=text)
     with pytest.raises(AnswersDiffer, match=r"With age = 40, older_mart answers \d+ and wrong answers \d+ in row 1\."):
-        run_async(check_answers([MART, wrong], run))
+        uvloop.run(check_answers([MART, wrong], run))
 
 
 def test_layers_with_other_parameters_are_refused(run: Run) -> None:
     other = replace(MART, name="other", parameters=(replace(AGE, values=range(22, 61)),))
     with pytest.raises(ProjectError, match="other and older_mart differ in their parameters"):
-        run_async(check_answers([MART, other], run))
+        uvloop.run(check_answers([MART, other], run))
 
 
 def test_answers_are_compared_whole() -> None:
@@ -46,12 +47,12 @@ def test_layers_are_compared_in_every_row(run: Run) -> None:
     with pytest.raises(
         AnswersDiffer, match=r"older_mart answers \(30, \d+\) and wrong answers \(30, \d+\) in row 31\."
     ):
-        run_async(check_answers([right, replace(MART, name="wrong", sql=text)], run))
+        uvloop.run(check_answers([right, replace(MART, name="wrong", sql=text)], run))
 
 
 def test_queries_without_parameters_are_asked_and_compared(run: Run) -> None:
     none = Benchmark("none", "all", "core", "select count(*) from people", ())
-    assert run_async(check_answers([none, replace(none, layer="mart")], run)) == 1
+    assert uvloop.run(check_answers([none, replace(none, layer="mart")], run)) == 1
     for driver in SERVER_DRIVERS:
         (row,) = measure(none, [5], replace(run, driver=driver))
         assert (row.done, row.errors) == (5, 0)

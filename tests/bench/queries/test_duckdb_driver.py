@@ -6,13 +6,14 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+import uvloop
 
 from bench.errors import AnswersDiffer
 from bench.queries.answers import check_engines
 from bench.queries.benchmarks import Benchmark, Parameter
 from bench.queries.duckdb_driver import in_duckdb
 from bench.queries.measure import check_errors, measure
-from bench.queries.run import Run, run_async
+from bench.queries.run import Run
 from loaders.connection import Address
 from loaders.errors import ServerError
 
@@ -37,7 +38,7 @@ def older(run: Run) -> Benchmark:
 
 def test_answers_are_compared_and_the_file_is_measured(run: Run) -> None:
     benchmark = older(run)
-    assert run_async(check_engines([benchmark], run)) == 51
+    assert uvloop.run(check_engines([benchmark], run)) == 51
     [row] = measure(in_duckdb(benchmark, run.address), [20], run)
     assert (row.query, row.n, row.errors) == ("older (DuckDB)", 20, 0)
     check_errors([row])
@@ -46,10 +47,10 @@ def test_answers_are_compared_and_the_file_is_measured(run: Run) -> None:
 def test_other_answers_are_told(run: Run, connection: psycopg.Connection) -> None:
     connection.execute("update marts.ages set older = 0 where age = 7")
     with pytest.raises(AnswersDiffer, match=r"With age = 7, older answers 0 in PostgreSQL and 93 in DuckDB"):
-        run_async(check_engines([older(run)], run))
+        uvloop.run(check_engines([older(run)], run))
 
 
 def test_a_file_that_is_not_there_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DUCKDB_PATH", str(tmp_path / "none.duckdb"))
     with pytest.raises(ServerError, match="dbt build --target duckdb"):
-        run_async(check_engines([older(replace(run))], run))
+        uvloop.run(check_engines([older(replace(run))], run))

@@ -11,13 +11,11 @@ from bench.queries.latency import (
     PERCENTILES,
     Counts,
     WorkerResult,
-    add_series,
     answers_for,
     merge,
     pack,
     percentiles,
     shares,
-    slices,
     summarise,
 )
 
@@ -44,13 +42,6 @@ def test_shares_lose_nothing_and_differ_by_one_at_most(count: int, workers: int)
 def test_shares_refuse_what_cannot_be_shared(count: int, workers: int) -> None:
     with pytest.raises(ValueError, match="cannot be shared"):
         shares(count, workers)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"), [([], []), ([3], [range(3)]), ([3, 2, 0], [range(3), range(3, 5), range(5, 5)])]
-)
-def test_slices(sizes: list[int], expected: list[range]) -> None:
-    assert slices(sizes) == expected
 
 
 def worker(latencies: list[int], answered: list[int] | None = None, lags: list[int] | None = None) -> WorkerResult:
@@ -157,7 +148,3 @@ def test_the_timeline_is_by_the_second_in_which_a_query_was_due() -> None:
         (0, None, None),
         (0, None, 500.0),
     ]
-
-
-def test_series_add_up_whatever_their_lengths() -> None:
-    assert add_series([(1, 2, 3), (), (10,)]) == (11, 2, 3)

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import psutil
 import pytest
+import uvloop
 
 from bench.errors import QueryFailed, ToolError
 from bench.queries.benchmarks import Benchmark, Parameter
 from bench.queries.measure import measure, measure_mixes
 from bench.queries.rows import Row
-from bench.queries.run import Mix, Run, run_async
+from bench.queries.run import Mix, Run
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 from loaders.errors import ServerError
@@ -39,7 +40,7 @@ def test_the_query_is_prepared_once_a_connection(run: Run, driver: str) -> None:
     assert row.done == 50
     # One statement, however often and with whatever size of number it is asked.
     wide = replace(counting, parameters=(Parameter("any", "integer", range(1, 10**6 + 1)),))
-    assert run_async(answers_of(wide, replace(run, driver=driver))) == {1}
+    assert uvloop.run(answers_of(wide, replace(run, driver=driver))) == {1}
 
 
 async def answers_of(benchmark: Benchmark, run: Run) -> set[int]:

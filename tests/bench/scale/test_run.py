@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.scale.stages import Stage
-from bench.scale.steps import Outcome, Steps
+from bench.scale.stages import Stage, StageFigures
+from bench.scale.steps import Steps
 from loaders.connection import Address, connect
 from tests.bench.support import use
 
@@ -29,7 +29,7 @@ def test_an_interrupted_run_goes_on_at_its_stage(
     folder, written = tmp_path / "scale", tmp_path / "figures.json"
     run = f"scale --scale 0.001 --entity sales --folder {folder} --json {written}".split()
 
-    def interrupt(_steps: Steps, _stage: Stage) -> Outcome:
+    def interrupt(_steps: Steps, _stage: Stage) -> StageFigures:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

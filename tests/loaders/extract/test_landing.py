@@ -126,7 +126,7 @@ class TestCommandLine:
             _, said = process.communicate(timeout=20)
             assert (process.returncode, said.strip()) == (
                 code,
-                "interrupted: the run is no bronze; the next one begins where it did",
+                "interrupted: the unfinished run does not land; the next one begins where it did",
             )
             assert [path for path in extractor.bronze.rglob("*") if path.is_file()] == []
             extractor.api.asked.clear()

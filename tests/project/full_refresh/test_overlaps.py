@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address, connect
@@ -231,18 +232,28 @@ def test_pg_dump_and_a_refresh_do_not_block_each_other(items: Items, server: Loc
     assert any(code == 0 for _, code, _ in ended)
 
 
-def test_what_is_attached_while_it_builds_is_not_lost(items: Items) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "create publication feed for all tables with (publish = 'insert')",
+            "somebody attached what a swap would lose: publication feed",
+        ),
+        ("grant select on core.items to public", "somebody changed its privileges, comments or storage parameters"),
+    ],
+)
+def test_what_is_attached_while_it_builds_is_not_lost(items: Items, change: str, said: str) -> None:
     before = items.table_id(), items.rows()
     command = items.command({"patience": 30})
     with connect(items.dbt.address) as reader:
         reader.execute("begin; select 1 from core.items limit 1")
         with items.dbt.running(*command) as run:
             wait_until(lambda: looks_for_a_gap(items))
-            items.connection.execute("create publication feed for all tables with (publish = 'insert')")
+            items.connection.execute(change.encode())
             reader.execute("commit")
             done = run.result()
     assert done.returncode == 1
-    assert "somebody attached what a swap would lose: publication feed" in done.stdout
+    assert said in done.stdout
     assert (items.table_id(), items.rows()) == before
 
 

@@ -84,6 +84,19 @@ def test_a_leftover_of_a_failure_is_dropped_by_the_next_run(items: Items) -> Non
     assert items.connection.execute("select to_regclass('core.items__dbt_tmp')").fetchone() == (None,)
 
 
+def test_what_a_killed_refresh_leaves_is_dropped_by_the_next(items: Items) -> None:
+    """Killed behind the swap: an increment leaves the old table alone, since somebody may use it."""
+    items.connection.execute("create table core.items__dbt_retired as select * from core.items")
+    with connect(items.dbt.address) as reader:
+        reader.execute("begin; select 1 from core.items__dbt_retired limit 1")
+        items.dbt.succeed(*items.command({})[:1], "--select", "items")
+        said = items.refresh(mode="difference")
+        assert "the next full refresh drops what is left: items__dbt_retired is in use" in said
+        reader.execute("commit")
+    items.refresh()
+    assert items.connection.execute("select to_regclass('core.items__dbt_retired')").fetchone() == (None,)
+
+
 def test_a_mode_that_does_not_exist_is_refused(items: Items) -> None:
     assert "is 'sideways': set it to swap, difference, in_place" in items.fail(mode="sideways")
 
