@@ -6,7 +6,7 @@ An advisory lock has two numbers: a class, and a load's id or the hash of a qual
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import errors, sql
@@ -51,8 +51,8 @@ def orphaned_load(connection: psycopg.Connection, load_id: int) -> Iterator[bool
     try:
         yield locked
     finally:
-        if locked and not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s, %s)", [LOCK_LOAD, load_id])
+        if locked:
+            _unlock(connection, "select pg_advisory_unlock(%s, %s)", [LOCK_LOAD, load_id])
 
 
 @contextmanager
@@ -66,8 +66,16 @@ def lock_table(connection: psycopg.Connection, table: RawTable, *, alone: bool) 
     try:
         yield
     finally:
-        if not connection.closed:
-            connection.execute(f"select pg_advisory_unlock{shared}(%s, {HASH})".encode(), key)
+        _unlock(connection, f"select pg_advisory_unlock{shared}(%s, {HASH})", key)
+
+
+def _unlock(connection: psycopg.Connection, query: str, parameters: Sequence[int | str]) -> None:
+    """Let go of a lock; where the session cannot, its end does, and what has ended the body is what is told.
+
+    An interrupt in the middle of a query leaves a session that takes no other.
+    """
+    with suppress(psycopg.Error):
+        connection.execute(query.encode(), parameters)
 
 
 def lock_rows(connection: psycopg.Connection, table: RawTable) -> None:

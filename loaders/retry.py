@@ -32,7 +32,8 @@ def is_temporary(error: BaseException, *, was_reached: bool) -> bool:
     """
     if isinstance(error, ServerError):
         return was_reached
-    if not isinstance(error, psycopg.Error):
+    # What an interrupt has broken in the middle of a query is no failure of the server.
+    if not isinstance(error, psycopg.Error) or isinstance(error.__context__, KeyboardInterrupt):
         return False
     # libpq gives no SQLSTATE where the connection broke.
     state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")

@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from loaders.connection import connect
+from loaders.connection import Address, connect
 from loaders.ledger import Ledger
 from loaders.ledger_version import create_ledger
 from loaders.locks import lock_table
@@ -113,6 +113,19 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
     while not (undone := Ledger(connection, TABLE).undo_interrupted()):
         assert time.monotonic() < deadline
     assert undone == [load_id]
+
+
+def test_an_interrupt_in_the_middle_of_a_query_gets_out(address: Address) -> None:
+    def interrupted() -> None:
+        with connect(address) as connection, lock_table(connection, TABLE, alone=True):
+            connection.pgconn.send_query(b"select pg_sleep(60)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    error = psycopg.OperationalError("another command is already in progress")
+    error.__context__ = KeyboardInterrupt()
+    assert not is_temporary(error, was_reached=True)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
