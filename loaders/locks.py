@@ -69,7 +69,7 @@ def lock_table(connection: psycopg.Connection, table: RawTable, *, alone: bool) 
         _unlock(connection, f"select pg_advisory_unlock{shared}(%s, {HASH})", key)
 
 
-def _unlock(connection: psycopg.Connection, query: str, parameters: Sequence[int | str]) -> None:
+def _unlock(connection: psycopg.Connection, query: str, parameters: Sequence[object]) -> None:
     """Let go of a lock; where the session cannot, its end does, and what has ended the body is what is told.
 
     An interrupt in the middle of a query leaves a session that takes no other.
