@@ -22,7 +22,7 @@ class Lineage:
     ) -> tuple[bytes, int]:
         """Return whole records with their lineage, and how many they are; no `quote`: every newline ends a record.
 
-        `parts` is the data split at the quote, where somebody has done that.
+        `parts` is the data already split at the quote (None: it is split here); it is changed.
         """
         # Putting it there counts the records on the way.
         if self.number_delimiter is None:
@@ -73,8 +73,8 @@ def split_records(data: bytes, quote: bytes | None) -> list[bytes]:
 def last_record_end(data: bytes, quote: bytes | None, delimiter: bytes = b",") -> tuple[int, list[bytes] | None, bool]:
     """Return the index behind the last newline that ends a record, 0 if none does.
 
-    And the records split at the quote, where a newline in them is quoted; and whether all their quotes are as RFC 4180
-    has them, or if no record ends, those of what there is.
+    Also the records split at the quote, None if no newline in them is quoted, and whether all their quotes are as
+    RFC 4180 has them. If no record ends, the quotes are those of all the data.
     """
     if quote is None:
         return data.rfind(b"\n") + 1, None, True

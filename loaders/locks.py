@@ -70,9 +70,10 @@ def lock_table(connection: psycopg.Connection, table: RawTable, *, alone: bool) 
 
 
 def _unlock(connection: psycopg.Connection, query: str, parameters: Sequence[object]) -> None:
-    """Let go of a lock; where the session cannot, its end does, and what has ended the body is what is told.
+    """Release a lock; if the session cannot, the lock ends with it.
 
-    An interrupt in the middle of a query leaves a session that takes no other.
+    An error here would hide the one that ended the body: an interrupt in the middle of a query leaves a session that
+    accepts no other query.
     """
     with suppress(psycopg.Error):
         connection.execute(query.encode(), parameters)

@@ -32,7 +32,7 @@ def is_temporary(error: BaseException, *, was_reached: bool) -> bool:
     """
     if isinstance(error, ServerError):
         return was_reached
-    # What an interrupt has broken in the middle of a query is no failure of the server.
+    # A session that an interrupt broke in the middle of a query is no failure of the server.
     if not isinstance(error, psycopg.Error) or isinstance(error.__context__, KeyboardInterrupt):
         return False
     # libpq gives no SQLSTATE where the connection broke.

@@ -124,9 +124,9 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
     help="Folder of the results.",
 )  # fmt: skip
 def figures(names: tuple[str, ...], quick: bool, folder: Path) -> None:
-    """Measure every figure of README and docs/benchmarks.md, or the named steps, on a server of its own.
+    """Measure the marked tables of docs/benchmarks.md, or the named steps, on a server of its own.
 
-    It takes some 40 minutes, and nothing else should run meanwhile. `report --docs` writes the tables then.
+    It takes some 35 minutes, and nothing else should run meanwhile. `report --docs` writes the tables then.
 
     Example: python -m bench figures load-csv queries
     """

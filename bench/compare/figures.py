@@ -1,4 +1,4 @@
-"""Every figure of README and docs/benchmarks.md by one command: a server and data of its own, a result a step."""
+"""The marked tables of docs/benchmarks.md by one command: a server and data of its own, a result a step."""
 
 import os
 import shlex

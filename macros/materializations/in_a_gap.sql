@@ -59,8 +59,8 @@
                 {{ caller() }}
                 {% if commits %}
                 {% if not ingot.has_citus() %}
-                -- Lost in a crash, it is lost with its marks; the drop that follows puts it on disk. On
-                -- a cluster the nodes would have committed what the coordinator has lost.
+                -- A crash loses the swap together with its marks; the drop that follows flushes both to
+                -- disk. On a cluster, nodes would keep a commit that the coordinator has lost.
                 set local synchronous_commit = off;
                 {% endif %}
                 {% else %}

@@ -2,9 +2,9 @@
     Build beside the table, commit, and put the new table in its place, or change the old one's
     rows to the new ones where no moment for that comes.
 
-    Two transactions: with wal_level = minimal a commit writes the new files to disk, 0.2 s for
-    2M rows, which no reader should wait for. Before the second, a failure leaves what was built,
-    which the next full refresh drops.
+    Built and swapped in two transactions: with wal_level = minimal a commit writes the new files
+    to disk, 0.2 s for 2M rows, which no reader should wait for. Before the second, a failure leaves
+    what was built, which the next full refresh drops; the old table is dropped in a third.
 
     Return whether the swap is committed. Readers should wait neither for dbt, which may have to
     wait for a processor, nor for the disk: so the commit goes with the swap where no hook has to
@@ -26,6 +26,7 @@
     {% do persist_docs(built, model) %}
     {% set patience_seconds = config.meta_get('swap_patience_seconds', 10 if can_differ else 600) %}
     {% set hooks = post_hooks | selectattr('transaction') | map(attribute='sql') | map('replace', 'ingot.', '') %}
+    {# The name stands apart from its parentheses: it is compared here, not called. #}
     {% set commits = not hooks | reject('equalto', '{{ %s() }}' % 'mark_applied') | list %}
     {% set obstacle = ingot.swap(table, built, patience_seconds, commits, carried) %}
     {% if not obstacle %}
@@ -47,9 +48,9 @@
 {#
     Everything in one attempt. What is attached is compared first, since that takes longer than
     all else: most DDL on the two tables does not pass the lock that in_a_gap holds, and what needs
-    no such lock is looked for again in the end, with what was carried over. What is locked first is what others lock first: the
-    relations that the views read, which pg_get_viewdef locks, then the views, then the tables.
-    The old table is dropped afterwards: a commit that drops files waits for the disk.
+    no such lock is looked for again in the end, with what was carried over. What is locked first
+    is what others lock first: the relations that the views read, which pg_get_viewdef locks, then
+    the views, then the tables. The old table is dropped afterwards: a commit that drops files waits for the disk.
 #}
 {% macro swap(table, built, patience_seconds, commits, carried) %}
     {% set retired = ingot.retired_relation(table) %}
@@ -124,7 +125,8 @@
 
 {#
     Render the query for what may be attached to a table without a lock on it, as one text: what
-    depends on it or on its row type, and publications that name no tables.
+    depends on it or on its row type, publications that name no tables, subscriptions, and comments
+    on its constraints and indexes.
 #}
 {% macro lockless_attachments_sql(table) -%}
     select concat_ws(
@@ -141,7 +143,11 @@
         ),
         (select string_agg(oid::text, ',' order by oid) from pg_publication),
         (select string_agg(oid::text, ',' order by oid) from pg_publication_namespace),
-        (select string_agg(srsubid::text, ',' order by srsubid) from pg_subscription_rel where srrelid = '{{ table }}'::regclass),
+        (
+            select string_agg(srsubid::text, ',' order by srsubid)
+            from pg_subscription_rel
+            where srrelid = '{{ table }}'::regclass
+        ),
         (
             select string_agg(concat_ws(' ', classoid, objoid, description), ',' order by classoid, objoid)
             from pg_description
@@ -157,7 +163,10 @@
 {%- endmacro %}
 
 
-{# Return the name that the old table has until it is dropped; `__dbt_backup` is dropped with cascade by an increment. #}
+{#
+    Return the relation that the old table is until it is dropped. Not `__dbt_backup`: dbt's
+    increments drop a table of that name with cascade.
+#}
 {% macro retired_relation(table) %}
     {{ return(make_intermediate_relation(table, '__dbt_retired')) }}
 {% endmacro %}
