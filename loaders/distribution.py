@@ -61,3 +61,29 @@ def wait_for_rows(connection: psycopg.Connection, table: sql.Identifier, load_id
                 "* from citus_check_cluster_node_health()`), then load again."
             )
         time.sleep(COUNT_PAUSE_SECONDS)
+
+
+def wait_for_commits(connection: psycopg.Connection, *, seconds: float) -> None:
+    """Wait until no node holds a transaction that was prepared before now; LoadError if one does after `seconds`.
+
+    After a crash, Citus commits them or rolls them back: until then nobody sees their rows, and a DELETE misses them.
+    """
+    if not is_cluster(connection):
+        return
+    give_up_at = time.monotonic() + seconds
+    before: set[str] | None = None
+    while before is None or before:
+        if time.monotonic() >= give_up_at:
+            raise LoadError(
+                "A node is down, or still has to commit what was prepared there. See that every node is up (`select * "
+                "from citus_check_cluster_node_health()`), then load again."
+            )
+        if before is not None:
+            time.sleep(COUNT_PAUSE_SECONDS)
+        answers = connection.execute(
+            "select success, result from run_command_on_all_nodes($$ select coalesce(string_agg(gid, ' '), '') "
+            "from pg_prepared_xacts where database = current_database() $$)"
+        ).fetchall()
+        if all(is_up for is_up, _ in answers):
+            prepared = {gid for _, result in answers for gid in result.split()}
+            before = prepared if before is None else before & prepared

@@ -17,6 +17,7 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
+from loaders.distribution import COUNT_SECONDS, wait_for_commits
 from loaders.errors import LoadError
 from loaders.landing_file import LandingFile
 from loaders.ledger_files import (
@@ -180,8 +181,12 @@ class Ledger:
                 "update ops.loads set status = 'pruned' where load_id = any(%s) and status = 'complete'", [load_ids]
             )
 
-    def undo(self, load_ids: list[int], error: str, *, full_refresh: bool) -> None:
-        """Delete what has landed of loads, release their files and end them as failed."""
+    def undo(self, load_ids: list[int], error: str, *, full_refresh: bool, seconds: float = COUNT_SECONDS) -> None:
+        """Delete what has landed of loads, release their files and end them as failed.
+
+        On a cluster it waits for that many seconds, at most, for what a node that crashed has still to commit.
+        """
+        wait_for_commits(self._connection, seconds=seconds)
         with self._connection.transaction():
             # An interrupt may come when they are complete already.
             started = self._connection.execute(

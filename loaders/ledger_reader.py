@@ -12,7 +12,7 @@ from loaders.raw_table import RawTable
 
 @dataclass(frozen=True, kw_only=True)
 class LoadRow:
-    """A row of ops.loads, as `status` shows it."""
+    """A row of ops.loads, as `status` shows it; of a started load with the records that have landed so far."""
 
     load_id: int
     table_schema: str
@@ -109,7 +109,8 @@ class LedgerReader:
     def _loads(self, clause: str, parameters: Sequence[object]) -> list[LoadRow]:
         rows = self._connection.execute(
             "select load_id, table_schema, table_name, status, started_at, finished_at, "
-            "files, bytes, records, rejected, error "
+            "files, bytes, case when status = 'started' then ops.count_landed(load_id) else records end as records, "
+            "rejected, error "
             f"from ops.loads {clause}".encode(),
             parameters,
         )

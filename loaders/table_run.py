@@ -254,9 +254,9 @@ class TableRun:
 
     def _undo(self, load_ids: list[int], reason: str, *, full_refresh: bool) -> None:
         self._progress.end()
-        # A server that is gone cannot be asked to clean up: the next run does.
-        with suppress(psycopg.Error):
-            self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh)
+        # A server or a node that is gone cannot be asked to clean up: the next run does.
+        with suppress(psycopg.Error, LoadError):
+            self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh, seconds=DROP_SECONDS)
             for load_id in load_ids:
                 unlock_load(self._connection, load_id)
             drop_retired(self._connection, self._table, seconds=DROP_SECONDS)

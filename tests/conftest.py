@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 import yaml
@@ -29,17 +27,13 @@ from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
 from loaders.server import LocalServer
 from loaders.sources import read_sources, select_sources
+from tests.citus import cluster_of_tests
+from tests.processes import free_port, started
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 _numbers = count(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # Not pytest's own folder: it forgets old ones, whether a server runs there or not.
@@ -72,22 +66,27 @@ def remove_abandoned_servers(servers: Path = SERVERS) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def started(pid: int) -> str:
-    """Return when the process began, in milliseconds: its number alone may be another's by now."""
-    try:
-        return str(round(psutil.Process(pid).create_time() * 1000))
-    except psutil.NoSuchProcess:
-        return ""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--on-citus", action="store_true", help="Run the tests of the project on a Citus cluster.")
+
+
+@contextmanager
+def coordinator_of_tests() -> Iterator[LocalServer]:
+    with cluster_of_tests() as cluster:
+        coordinator = cluster.coordinator
+        coordinator.address = replace(coordinator.address, database="postgres")
+        yield coordinator
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
+def server(pytestconfig: pytest.Config) -> Iterator[LocalServer]:
     """The session's server.
 
     Tests run as its plain role, which may create roles and set deadlock_timeout here; `superuser` may do all else.
     """
     remove_abandoned_servers()
-    with server_of_tests(database="postgres") as server:
+    on_citus = pytestconfig.getoption("on_citus")
+    with coordinator_of_tests() if on_citus else server_of_tests(database="postgres") as server:
         with connect(server.superuser_address) as superuser:
             superuser.execute("alter role ingot createrole; grant set on parameter deadlock_timeout to ingot")
             # No test turns the machine off, and each drops a database, for which the server would sync all its files.

@@ -62,16 +62,21 @@ STEPS = (
     ),
     Step("transform-replica", "transform --rows 2000000 --increments 0 --rounds 5", wal_level="replica"),
 )
+# Half an hour of its own, so only where it is named.
+AT_LENGTH = Step(
+    "load-peers-10m",
+    "load csv --rows 10000000 --rounds 1 --only psql --only adbc --only sling --only dlt --only pgloader",
+)
 # What --quick divides by, so that every step shows in a moment that it works; at least 1.
 QUICK = {"--rows": 100, "--rounds": 3, "--increments": 3, "--count": 20, "--duration": 3, "--limit": 10}
 
 
 def publish(names: list[str], *, quick: bool, say: Callable[[str], None], folder: Path = PUBLISHED) -> None:
-    """Measure the named steps (none: all) into `folder`; ToolError names those that failed, after all were tried."""
-    known = {step.name: step for step in STEPS}
+    """Measure the named steps (none: STEPS) into `folder`; ToolError names those that failed, after all were tried."""
+    known = {step.name: step for step in (*STEPS, AT_LENGTH)}
     if unknown := set(names) - known.keys():
         raise ToolError(f"No step is named {sorted(unknown)[0]!r}. Name some of: {', '.join(known)}.")
-    chosen = [step for step in STEPS if not names or step.name in names]
+    chosen = [step for step in known.values() if step.name in names] if names else list(STEPS)
     folder = folder.absolute()
     failed, began = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ingot-figures-") as temporary:

@@ -1,18 +1,13 @@
 """A dbt project in a temporary folder: a few models of one's own on this repository's macros."""
 
 import json
-import os
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from dbt.cli.main import dbtRunner
-
+from bench.dbt_command import run_dbt
 from bench.environment import repository_path
-from bench.errors import ToolError
 from loaders.connection import Address
 
 # The namespace of the macros is the project's name.
@@ -48,27 +43,12 @@ class Project:
         self.folder = folder
         self.address = address
         write_scratch_project(folder, models, stock=stock)
-        self.manifest = None
-        self.manifest = self._invoke("parse").result
+        self.manifest = self._dbt("parse")
 
     def run(self, model: str, *arguments: str) -> float:
         """Build one model and return the seconds that it took; ToolError carries dbt's words."""
-        [result] = self._invoke("run", "--select", model, *arguments).result.results
+        [result] = self._dbt("run", "--select", model, *arguments, manifest=self.manifest).results
         return float(result.execution_time)
 
-    def _invoke(self, *arguments: str) -> Any:
-        folder = str(self.folder)
-        options = ["--project-dir", folder, "--profiles-dir", folder, "--target-path", f"{folder}/target"]
-        said: list[str] = []
-        with mock.patch.dict(os.environ, self.address.environment), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # dbt's own dependencies
-            runner = dbtRunner(manifest=self.manifest, callbacks=[lambda event: said.append(str(event.info))])
-            done = runner.invoke(["--quiet", "--log-path", f"{folder}/logs", *arguments, *options])
-        if isinstance(done.exception, KeyboardInterrupt):
-            raise done.exception
-        if not done.success:
-            words = " ".join(said)[-600:]
-            raise ToolError(
-                f"dbt {' '.join(arguments)} failed: {words} {done.exception or ''} Fix that, then try again."
-            )
-        return done
+    def _dbt(self, *arguments: str, manifest: Any = None) -> Any:
+        return run_dbt(*arguments, project=self.folder, artifacts=self.folder, address=self.address, manifest=manifest)

@@ -1,6 +1,9 @@
 """Check, before anything is timed, that all layers give the same answer to the same question."""
 
 import asyncio
+import math
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -42,8 +45,9 @@ async def check_engines(benchmarks: Sequence[Benchmark], run: Run) -> int:
 
     compared = 0
     for benchmark in benchmarks:
-        expected = await _answers(benchmark, run)
-        for arguments, answer in (await _answers(in_duckdb(benchmark, run.address), run, by=run.driver)).items():
+        expected = await _answers(benchmark, _some_arguments(benchmark, run), replace(run, driver="asyncpg"))
+        found = await _answers(in_duckdb(benchmark, run.address), list(expected), replace(run, most_seconds=None))
+        for arguments, answer in found.items():
             if difference := first_difference(expected[arguments], answer):
                 number, (left, right) = difference
                 raise AnswersDiffer(
@@ -58,19 +62,23 @@ async def check_engines(benchmarks: Sequence[Benchmark], run: Run) -> int:
 async def check_answers(benchmarks: Sequence[Benchmark], run: Run) -> int:
     """Compare the layers of each question, all rows and columns; return how many answers were compared.
 
-    Every set of arguments is compared, or a sample of about a thousand where there are more. `benchmarks` are sorted by
-    question. AnswersDiffer names the query, the arguments and the first rows that differ.
+    Every set of arguments is compared, or a sample of about a thousand where there are more, or as many as the first
+    layer answers in the run's `most_seconds`. `benchmarks` are sorted by question. AnswersDiffer names the query, the
+    arguments and the first rows that differ.
     """
     compared = 0
     for _, layers in groupby(benchmarks, key=lambda one: one.question):
         first, *others = layers
         if not others:
             continue
-        expected = await _answers(first, run)
+        # Whatever is measured: asyncpg runs queries in parallel on one event loop.
+        asking = replace(run, driver="asyncpg")
+        expected = await _answers(first, _some_arguments(first, run), asking)
         for other in others:
             if other.parameters != first.parameters:
                 raise ProjectError(f"{other.name} and {first.name} differ in their parameters: declare the same ones.")
-            for arguments, answer in (await _answers(other, run)).items():
+            found = await _answers(other, list(expected), replace(asking, most_seconds=None))
+            for arguments, answer in found.items():
                 if difference := first_difference(expected[arguments], answer):
                     number, rows = difference
                     raise AnswersDiffer(
@@ -99,20 +107,26 @@ def _comparable(row: tuple[Any, ...]) -> list[tuple[str, Any]]:
     ]
 
 
-async def _answers(benchmark: Benchmark, run: Run, by: str = "asyncpg") -> dict[Arguments, Answer]:
-    """Return the answer for every set of arguments, fetched in parallel over the run's connections.
+def _some_arguments(benchmark: Benchmark, run: Run) -> list[Arguments]:
+    """Return the sets of arguments in the order in which they are asked: low, middle and high, then at random."""
+    others = benchmark.every_argument(run.seed)
+    random.Random(run.seed).shuffle(others)  # noqa: S311 - not a secret
+    return list(dict.fromkeys([*benchmark.levels(), *others]))
 
-    Whatever is measured: asyncpg runs queries in parallel on one event loop.
-    """
-    every = benchmark.every_argument(run.seed)
+
+async def _answers(benchmark: Benchmark, asked: Sequence[Arguments], run: Run) -> dict[Arguments, Answer]:
+    """Return the answers, fetched in parallel over the run's connections, until its `most_seconds` are over."""
     answers: dict[Arguments, Answer] = {}
+    until = math.inf if run.most_seconds is None else time.monotonic() + run.most_seconds
 
     async def fetch_some(session: Session, some: Sequence[Arguments]) -> None:
         for arguments in some:
             answers[arguments] = await fetch(session, benchmark, arguments)
+            if time.monotonic() > until:
+                break
 
-    async with open_sessions([benchmark], replace(run, driver=by), min(run.connections, len(every))) as sessions:
-        await asyncio.gather(*(fetch_some(one, every[at :: len(sessions)]) for at, one in enumerate(sessions)))
+    async with open_sessions([benchmark], run, min(run.connections, len(asked))) as sessions:
+        await asyncio.gather(*(fetch_some(one, asked[at :: len(sessions)]) for at, one in enumerate(sessions)))
     return answers
 
 

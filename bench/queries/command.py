@@ -60,7 +60,8 @@ class CountsCommand(click.Command):
 @click.option(
     "--limit", "most", type=click.FloatRange(min=0, min_open=True), default=MOST_SECONDS, show_default=True,
     metavar="SECONDS",
-    help="Longest time of a slow query's row, which without -n goes on until it has 200 answers, or 20 a connection.",
+    help="Longest time of a slow query's row, which without -n goes on until it has 200 answers, or 20 a connection; "
+    "also of comparing its answers before.",
 )  # fmt: skip
 @click.option(
     "--timeout", type=click.FloatRange(min=0.001), default=TIMEOUT_SECONDS, show_default=True, metavar="SECONDS",

@@ -4,23 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import psycopg
 
+from bench.dbt_command import SAID_CHARACTERS, run_dbt
 from bench.environment import repository_path
-from bench.errors import AnswersDiffer, StepFailed, ToolError
+from bench.errors import AnswersDiffer, StepFailed
 from bench.generate.gym import ENTITIES, distinct_records, generate_gym, generate_gym_day, new_records
 from bench.scale.stages import Stage, StageFigures
 from loaders.connection import Address
 
 LAUNCHER = repository_path("bench/compare/timed_child.py")
-SAID_CHARACTERS = 600
 
 
 @dataclass
@@ -36,7 +34,7 @@ class Steps:
 
     def prepare(self) -> None:
         """Parse the dbt project, which takes seconds and is no stage's work."""
-        self.manifest = self._dbt("parse").result
+        self.manifest = self._dbt("parse")
 
     def run(self, stage: Stage) -> StageFigures:
         """Run one step to its end, and return what it has to tell; StepFailed carries what it said.
@@ -132,7 +130,7 @@ class Steps:
         """Build the models of an entity in these layers."""
         selected = [f"source:evo.{stage.entity}+,path:models/{layer}" for layer in layers]
         results = [
-            one for one in self._dbt("run", "--select", *selected).result.results
+            one for one in self._dbt("run", "--select", *selected).results
             if one.node.resource_type == "model" and one.node.config.materialized != "view"
         ]  # fmt: skip
         size = "select pg_total_relation_size(%s::regclass)"
@@ -143,18 +141,5 @@ class Steps:
         )
 
     def _dbt(self, *arguments: str) -> Any:
-        from dbt.cli.main import dbtRunner  # takes a second to import
-
-        root = str(repository_path("dbt_project.yml").parent)
-        options = ["--project-dir", root, "--profiles-dir", root, "--target-path", str(self.folder / "target")]
-        said: list[str] = []
-        with mock.patch.dict(os.environ, self.address.environment), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # dbt's own dependencies
-            runner = dbtRunner(manifest=self.manifest, callbacks=[lambda event: said.append(str(event.info))])
-            done = runner.invoke(["--quiet", "--log-path", str(self.folder / "logs"), *arguments, *options])
-        if isinstance(done.exception, KeyboardInterrupt):
-            raise done.exception
-        if not done.success:
-            words = " ".join(" ".join(said).split())[-SAID_CHARACTERS:]
-            raise ToolError(f"dbt {' '.join(arguments)} failed: {words} {done.exception or ''} Fix that, then go on.")
-        return done
+        root = repository_path("dbt_project.yml").parent
+        return run_dbt(*arguments, project=root, artifacts=self.folder, address=self.address, manifest=self.manifest)

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from loaders.__main__ import main
-from tests.conftest import Project, free_port
+from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
+from tests.processes import free_port
 
 COMMANDS = [
     (),
@@ -231,6 +232,21 @@ def test_status_as_json(project: Project) -> None:
     assert (load["status"], load["files"], load["records"], load["rejected"]) == ("complete", 1, 1, 0)
     assert load["table_name"].endswith("people__rows")
     assert datetime.fromisoformat(load["finished_at"]) >= datetime.fromisoformat(load["started_at"])
+
+
+def test_status_of_a_started_load_counts_what_has_landed(project: Project, connection: psycopg.Connection) -> None:
+    project.declare("people")
+    project.write("people/1.csv", GOOD)
+    assert project.load("people").problems == []
+    connection.execute("update ops.loads set status = 'started', records = null")
+
+    def shown() -> int | None:
+        [load] = json.loads(project.run("status", "--json").stdout)
+        return load["records"]
+
+    assert shown() == 1
+    connection.execute("drop table staging.people__rows")
+    assert shown() is None
 
 
 def test_output_holds_no_progress_when_it_is_no_terminal(project: Project) -> None:

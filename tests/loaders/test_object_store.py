@@ -22,10 +22,11 @@ from loaders.bronze import BronzeFile, Folder
 from loaders.errors import ExtractError
 from loaders.object_store import ObjectStore, glob_pattern
 from loaders.read_ahead import HELD_BYTES, Fetched, ReadAhead
-from tests.conftest import Project, free_port
+from tests.conftest import Project
 from tests.loaders.extract.api import TOKEN, Answer, RestApi, serving, times
 from tests.loaders.extract.conftest import PAGES, Extractor, records
 from tests.loaders.oracle import count, ledger_agrees
+from tests.processes import free_port
 
 # The account that every Azurite has; its key is in its documentation.
 AZURITE_ACCOUNT = "devstoreaccount1"

@@ -19,7 +19,8 @@ from loaders.connection import Address, connect
 from loaders.errors import LoaderError, ServerError, SettingError
 from loaders.server import LocalServer
 from loaders.server_settings import settings_file
-from tests.conftest import REPOSITORY, free_port, remove_abandoned_servers, server_of_tests
+from tests.conftest import REPOSITORY, remove_abandoned_servers, server_of_tests
+from tests.processes import free_port
 
 
 @pytest.fixture(scope="module")

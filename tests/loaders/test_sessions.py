@@ -16,9 +16,10 @@ from loaders import session
 from loaders.connection import Address, connect
 from loaders.errors import ServerError
 from loaders.server import LocalServer
-from tests.conftest import Project, free_port
+from tests.conftest import Project
 from tests.loaders.oracle import count
 from tests.loaders.people import each_once, write_people
+from tests.processes import free_port
 
 
 def set_database(connection: psycopg.Connection, **settings: str) -> None:

@@ -26,6 +26,7 @@ from loaders.load_report import LoadOptions, TableReport
 from loaders.progress import Progress
 from loaders.server import LocalServer
 from loaders.sources import SourceTable, read_sources, select_sources
+from tests.citus import drop_everything
 from tests.conftest import REPOSITORY
 
 _numbers = count(1)
@@ -181,10 +182,34 @@ def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dbt")
 
 
+# What --on-citus leaves out, and why.
+NOT_ON_CITUS = {
+    "adapter": "dbt's own tests, which make a database's tables as they like",
+    "full_refresh": "its database is a copy of a template, which Citus does not distribute",
+    "test_everything_at_once": "a server of its own",
+    "test_lint": "no tables",
+    "test_packaging": "no tables",
+    "test_roles": "a database of its own",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if config.getoption("on_citus") and item.path.is_relative_to(here):
+            name = item.path.relative_to(here).parts[0].removesuffix(".py")
+            if name in NOT_ON_CITUS:
+                item.add_marker(pytest.mark.skip(reason=f"not on Citus: {NOT_ON_CITUS[name]}"))
+
+
 @pytest.fixture
-def address(server: LocalServer, server_version: int) -> Address:
+def address(server: LocalServer, server_version: int, pytestconfig: pytest.Config) -> Address:
     """The address of one database for all of the project's tests, emptied: with another, dbt would parse anew."""
     address = replace(server.address, database="project")
+    if pytestconfig.getoption("on_citus"):
+        with connect(replace(server.superuser_address, database="project")) as superuser:
+            drop_everything(superuser)
+        return address
     with connect(server.superuser_address) as superuser:
         superuser.execute("drop database if exists project with (force)")
         superuser.execute("create database project owner ingot")

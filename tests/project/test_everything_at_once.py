@@ -24,7 +24,8 @@ import pytest
 
 from loaders.connection import Address, connect
 from loaders.server import LocalServer
-from tests.conftest import REPOSITORY, free_port
+from tests.conftest import REPOSITORY
+from tests.processes import free_port
 from tests.project.conftest import PEOPLE_HEADER, Bronze, Dbt
 from tests.project.gym_feed import MEMBERS, Feed, some_member
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bench.compare.figures import PUBLISHED, STEPS
+from bench.compare.figures import AT_LENGTH, PUBLISHED, STEPS
 from bench.comparison import Comparison, Comparisons, Run, Spread, Variant, measure_comparison
 from bench.environment import Server
 from bench.page.markdown import BLOCK, DOCUMENT, with_tables, write_tables
@@ -32,7 +32,7 @@ def test_the_document_has_the_tables_of_the_results() -> None:
 def test_every_step_has_a_table_and_every_table_a_step() -> None:
     assert BLOCK.findall((REPOSITORY / DOCUMENT).read_text()) != []
     named = [found[1] for found in BLOCK.finditer((REPOSITORY / DOCUMENT).read_text())]
-    assert sorted(named) == sorted(step.name for step in STEPS)
+    assert sorted(named) == sorted(step.name for step in (*STEPS, AT_LENGTH))
 
 
 def test_a_table_of_compared_variants(tmp_path: Path) -> None:

@@ -17,6 +17,15 @@ def test_layers_that_agree_are_counted(run: Run) -> None:
     assert uvloop.run(check_answers([MART], run)) == 0
 
 
+def test_slow_answers_are_compared_for_a_time_the_low_middle_and_high_ones_first(run: Run) -> None:
+    for connections, compared in ((3, 2 * 3), (1, 2 * 1)):
+        asked = replace(run, most_seconds=1e-9, connections=connections)
+        assert uvloop.run(check_answers(LAYERS, asked)) == compared
+    wrong = replace(MART, name="wrong", sql="select older_count + ($1 = 65)::int from people_older_than where age = $1")
+    with pytest.raises(AnswersDiffer, match="With age = 65"):
+        uvloop.run(check_answers([MART, wrong], replace(run, most_seconds=1e-9, connections=3)))
+
+
 def test_layers_that_differ_name_query_argument_and_answers(run: Run) -> None:
     text = "select older_count + ($1 = 40)::int from people_older_than where age = $1"
     wrong = replace(MART, name="wrong", sql=text)
