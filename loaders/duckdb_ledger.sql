@@ -62,9 +62,10 @@ create or replace macro ops.microseconds_of(clock) as case
 end;
 
 create or replace macro ops.moment(value) as case
-    when substr(value, 1, 4) = '0000' then null
+    when value < '0001' then null
     -- Most are written so, alone or with a Z or an offset behind, and it costs a tenth.
-    when value[17] = ':' and value[18] <> '6' and (length(value) = 19 or (length(value) = 20 and value[20] = 'Z'))
+    when length(value) = 19 and value[17] = ':' and value[18] <> '6' then try_cast(value as timestamp)
+    when value[17] = ':' and value[18] <> '6' and length(value) = 20 and value[20] = 'Z'
         then try_cast(value[1:19] as timestamp)
     when value[17] = ':' and value[18] <> '6' and length(value) = 25 and value[23] = ':'
         and value[21:22] < '16' and value[24] < '6'

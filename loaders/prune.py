@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from loaders.distribution import table_bytes
 from loaders.ledger import Ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
@@ -187,12 +188,7 @@ def _vacuum(connection: psycopg.Connection, table: RawTable, load_ids: list[int]
 
 
 def _bytes(connection: psycopg.Connection, table: RawTable) -> int:
-    row = connection.execute(
-        """
-        select coalesce(sum(pg_total_relation_size(to_regclass(format('%%I.%%I', table_schema, relation_name)))), 0)
-        from ops.segments
-        where table_schema = %s and table_name = %s
-        """,
-        [table.schema, table.name],
-    ).fetchone()
+    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
+    query = f"select coalesce(sum({segment_bytes}), 0) from ops.segments where table_schema = %s and table_name = %s"
+    row = connection.execute(query.encode(), [table.schema, table.name]).fetchone()
     return 0 if row is None else int(row[0])

@@ -69,10 +69,11 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
 
 def close_segment(connection: psycopg.Connection, table: RawTable, *, min_bytes: int, min_share: float) -> None:
     """Close the table's newest segment, so that the next load begins another; a small one of the table stays open."""
+    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
     connection.execute(
-        """
+        f"""
         with sizes as (
-            select first_load_id, pg_table_size(to_regclass(format('%%I.%%I', table_schema, relation_name))) as bytes
+            select first_load_id, {segment_bytes} as bytes
             from ops.segments
             where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
         )
@@ -82,7 +83,7 @@ def close_segment(connection: psycopg.Connection, table: RawTable, *, min_bytes:
         where table_schema = %(schema)s and table_name = %(name)s and segments.first_load_id = sizes.first_load_id
             and sizes.first_load_id = (select max(first_load_id) from sizes)
             and bytes >= greatest(%(bytes)s, %(share)s * (select sum(bytes) from sizes))
-        """,
+        """.encode(),
         {"schema": table.schema, "name": table.name, "bytes": min_bytes, "share": min_share},
     )
 

@@ -46,6 +46,7 @@ def drop_everything(superuser: psycopg.Connection) -> None:
     """Drop what a test has made in the cluster's database."""
     # Shards left by a killed node's test are locked until their transactions are recovered.
     superuser.execute("select recover_prepared_transactions()")
+    superuser.execute("drop extension if exists pgstattuple")
     made = superuser.execute(
         """
         select quote_ident(nspname) from pg_namespace

@@ -46,10 +46,11 @@
 {% endmacro %}
 
 
-{# Render the statement that repartitions the pending records; where none is pending, there is nothing to plan. #}
+{# Render the statement that repartitions the pending records; where none is pending, there is nothing to plan.
+   The relation of an `--empty` run is a subquery without rows, of what was gathered as well. #}
 {% macro gather_sql(records, view, column) %}
     {% set list = ingot.loads_read().values() | first %}
-    {% if list.load_ids %}
+    {% if list.load_ids and not flags.EMPTY %}
         insert into {{ records }}
         select * from {{ view }}
         where {{ list.predicate }} and {{ column }} is not null;
@@ -69,7 +70,7 @@
 
 {# Return the one staging view whose pending loads this model reads, or none. #}
 {% macro gathered_view() %}
-    {% if ingot.distribution() in (none, 'reference') or ingot.loads_read() | length != 1 or flags.EMPTY %}
+    {% if ingot.distribution() in (none, 'reference') or ingot.loads_read() | length != 1 %}
         {{ return(none) }}
     {% endif %}
     {% set views = [] %}

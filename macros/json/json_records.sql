@@ -96,8 +96,13 @@
 {%- endmacro %}
 
 
+{#
+    A list of one, because the optimizer moves a filter below all but the unnesting of a list, and would take a
+    document apart once for each field of the filter: 1,200,000 entries whose key is not NULL took 8.3 s in
+    place of 3.8.
+#}
 {% macro duckdb__json_fields(document, fields, documents) -%}
-    unnest(json_transform({{ document }}, '{{ ingot.json_shape(fields, documents) }}'))
+    unnest([json_transform({{ document }}, '{{ ingot.json_shape(fields, documents) }}')], recursive := true)
     from source
     inner join files on source._file_id = files._file_id
 {%- endmacro %}

@@ -36,9 +36,8 @@
 
 {# Return the bytes of a table with its indexes, or of an index; 0 where it is gone. #}
 {% macro size_of(name) %}
-    {{ return(run_query(
-        'select coalesce(pg_total_relation_size(to_regclass(' ~ ingot.literal(name) ~ ')), 0)'
-    ).columns[0].values()[0] | int) }}
+    {% set bytes = ingot.table_size_sql('all', 'to_regclass(' ~ ingot.literal(name) ~ ')') %}
+    {{ return(run_query('select coalesce(' ~ bytes ~ ', 0)').columns[0].values()[0] | int) }}
 {% endmacro %}
 
 

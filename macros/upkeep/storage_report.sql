@@ -88,9 +88,9 @@
         prunable_loads,
         prunable_records,
         (
-            select pg_size_pretty((share * sum(pg_total_relation_size(
-                to_regclass(format('%I.%I', segments.table_schema, segments.relation_name))
-            )))::bigint)
+            select pg_size_pretty((share * sum({{ ingot.table_size_sql(
+                'all', "to_regclass(format('%I.%I', segments.table_schema, segments.relation_name))"
+            ) }}))::bigint)
             from ops.segments
             where segments.table_schema = tables.table_schema and segments.table_name = tables.table_name
         ) as about,

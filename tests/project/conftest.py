@@ -197,9 +197,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = Path(__file__).parent
     for item in items:
         if config.getoption("on_citus") and item.path.is_relative_to(here):
-            name = item.path.relative_to(here).parts[0].removesuffix(".py")
-            if name in NOT_ON_CITUS:
-                item.add_marker(pytest.mark.skip(reason=f"not on Citus: {NOT_ON_CITUS[name]}"))
+            reason = NOT_ON_CITUS.get(item.path.relative_to(here).parts[0].removesuffix(".py"))
+            if marker := item.get_closest_marker("one_server"):
+                reason = marker.args[0]
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=f"not on Citus: {reason}"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ def own(tmp_path: Path, address: Address) -> OwnProject:
     return copy_project(tmp_path / "own", address, samples=True)
 
 
+@pytest.mark.one_server("rates of another width, for which a table's column is folded")
 def test_the_page_says_what_happens(own: OwnProject, server: LocalServer) -> None:
     # The page runs where the repository does: `python -m bench` and `python -m loaders` find their packages there.
     environment = own.environment

@@ -78,10 +78,10 @@ def test_a_failed_run_applies_nothing(dbt: Dbt, bronze: Bronze, connection: psyc
     dbt.succeed("run", "--select", "+people")
     bronze.write_people("2", {1: f"Later,30,true,{PLACES[0]}"})
     bronze.load()
-    connection.execute("alter table core.people add check (name <> 'Later')")
+    connection.execute("alter table core.people add constraint refused check (name <> 'Later')")
     assert dbt.run("run", "--select", "people").returncode == 1
     assert connection.execute("select load_id from ops.applied_loads").fetchall() == [(1,)]
-    connection.execute("alter table core.people drop constraint people_name_check")
+    connection.execute("alter table core.people drop constraint refused")
     dbt.succeed("run", "--select", "+people")
     assert connection.execute("select name from core.people").fetchall() == [("Later",)]
 

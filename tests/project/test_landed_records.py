@@ -55,7 +55,10 @@ def test_what_is_not_applied_is_not_asked_for(feed: Feed, dbt: Dbt) -> None:
     [
         "delete from core.gym_member_memberships where member_membership_id = 1",
         "insert into core.gym_member_memberships (member_id, member_membership_id) values (2, 7)",
-        "update core.gym_member_memberships set member_membership_id = 7 where member_membership_id = 1",
+        pytest.param(
+            "update core.gym_member_memberships set member_membership_id = 7 where member_membership_id = 1",
+            marks=pytest.mark.one_server("the key says which shard a row is of, and does not change"),
+        ),
         "update core.gym_member_memberships set member_id = 2 where member_membership_id = 1",
     ],
     ids=["missing", "surplus", "another key", "another parent"],

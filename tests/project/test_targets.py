@@ -14,7 +14,7 @@ from loaders.server import LocalServer
 from tests.project.conftest import Bronze, Dbt
 
 PEOPLE = ["--select", "source:people+", "--exclude", "resource_type:unit_test"]
-SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_|information_schema|public' order by 1"
+SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_|information_schema|public|^citus' order by 1"
 APPLIED = "select load_id from ops.applied_loads where model = %s order by 1"
 
 

@@ -100,6 +100,7 @@ def test_predicates_are_refused(table: Table) -> None:
     assert "finds rows by their key alone: remove `incremental_predicates` from the config of" in table.fail()
 
 
+@pytest.mark.one_server("on a cluster the planner of each shard decides")
 def test_a_small_delta_is_looked_up_and_a_large_one_hashed(table: Table) -> None:
     """The cost of an increment follows its rows: a small one reads no page of the table but theirs."""
     table.declare()
@@ -119,7 +120,10 @@ def test_a_small_delta_is_looked_up_and_a_large_one_hashed(table: Table) -> None
     [
         "",
         "{'columns': ['item_id', 'branch_id']}",
-        "{'columns': ['item_id'], 'unique': true}",
+        pytest.param(
+            "{'columns': ['item_id'], 'unique': true}",
+            marks=pytest.mark.one_server("a unique index has the column that the table is distributed by"),
+        ),
         "{'columns': ['item_id', 'branch_id', 'note'], 'unique': true}",
     ],
 )
@@ -163,6 +167,7 @@ def test_a_value_that_becomes_null_is_a_change_and_null_again_is_none(table: Tab
     assert table.connection.execute(changed).fetchone() == ([1],)
 
 
+@pytest.mark.one_server("pages are those of a shard")
 def test_a_changed_row_stays_on_its_page(table: Table) -> None:
     """So that its new version needs no new entry in an index (HOT) where no indexed column changed."""
     rows = "select i % 50, i, md5((i {changed})::text) from generate_series(1, 20000) as i"
@@ -177,6 +182,7 @@ def test_a_changed_row_stays_on_its_page(table: Table) -> None:
     assert table.connection.execute(pages).fetchall() == before
 
 
+@pytest.mark.one_server("its delta is a table of the coordinator")
 def test_re_delivered_rows_leave_no_bloat(table: Table) -> None:
     """50 increments, each of a fifth of the rows of which one in twenty changed; no vacuum comes by."""
     rows, size = 20_000, "select pg_total_relation_size('core.items')"
