@@ -17,7 +17,7 @@
 {% macro latest_elements(elements, parent_key, unique_key, columns) -%}
     {%- set key = unique_key | join(', ') -%}
     {%- set element_key = (unique_key | reject('equalto', parent_key) | list)[0] -%}
-    {%- set is_gathered = ingot.is_building() and ingot.gathered_view() -%}
+    {%- set is_gathered = ingot.makes_tables() and ingot.gathered_view() -%}
     {%- set others = columns | reject('in', [parent_key, element_key]) | list -%}
     select
         {% if is_incremental() and parent_key not in unique_key -%}

@@ -19,8 +19,14 @@
 
 {# The commands that change tables; `compile`, `docs`, `show`, the linter and `--empty` do not wait. #}
 {% macro is_building() %}
+    {{ return(ingot.makes_tables() and not flags.EMPTY) }}
+{% endmacro %}
+
+
+{# As does `--empty`, without rows. #}
+{% macro makes_tables() %}
     {{ return(
-        execute and not flags.EMPTY and model.resource_type in ('model', 'seed', 'snapshot')
+        execute and model.resource_type in ('model', 'seed', 'snapshot')
         and flags.WHICH in ('run', 'build', 'retry', 'seed', 'snapshot')
     ) }}
 {% endmacro %}

@@ -1,6 +1,7 @@
 {{
     config(
         unique_key='customer_id',
+        meta={'reference': true},
         indexes=[
             {'columns': ['customer_id'], 'unique': true},
             {'columns': ['name']}
