@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from loaders.errors import LoadError, SettingError
 
@@ -64,26 +64,31 @@ def wait_for_rows(connection: psycopg.Connection, table: sql.Identifier, load_id
 
 
 def wait_for_commits(connection: psycopg.Connection, *, seconds: float) -> None:
-    """Wait until no node holds a transaction that was prepared before now; LoadError if one does after `seconds`.
+    """Wait until no node of a cluster holds a transaction that Citus had prepared before now.
 
     After a crash, Citus commits them or rolls them back: until then nobody sees their rows, and a DELETE misses them.
+    LoadError if one is there after `seconds`; a connection's error, which is tried again, if a node does not answer.
     """
     if not is_cluster(connection):
         return
     give_up_at = time.monotonic() + seconds
     before: set[str] | None = None
-    while before is None or before:
-        if time.monotonic() >= give_up_at:
-            raise LoadError(
-                "A node is down, or still has to commit what was prepared there. See that every node is up (`select * "
-                "from citus_check_cluster_node_health()`), then load again."
-            )
-        if before is not None:
-            time.sleep(COUNT_PAUSE_SECONDS)
+    while True:
         answers = connection.execute(
             "select success, result from run_command_on_all_nodes($$ select coalesce(string_agg(gid, ' '), '') "
-            "from pg_prepared_xacts where database = current_database() $$)"
+            "from pg_prepared_xacts where database = current_database() and gid like 'citus\\_%' $$)"
         ).fetchall()
-        if all(is_up for is_up, _ in answers):
+        are_up = all(is_up for is_up, _ in answers)
+        if are_up:
             prepared = {gid for _, result in answers for gid in result.split()}
             before = prepared if before is None else before & prepared
+            if not before:
+                return
+        if time.monotonic() >= give_up_at:
+            if not are_up:
+                raise errors.ConnectionFailure("a node of the cluster does not answer")
+            raise LoadError(
+                f"A node still holds what was prepared {seconds:.0f} s ago. See that every node is up (`select * from "
+                "citus_check_cluster_node_health()`), then load again."
+            )
+        time.sleep(COUNT_PAUSE_SECONDS)

@@ -184,7 +184,8 @@ class Ledger:
     def undo(self, load_ids: list[int], error: str, *, full_refresh: bool, seconds: float = COUNT_SECONDS) -> None:
         """Delete what has landed of loads, release their files and end them as failed.
 
-        On a cluster it waits for that many seconds, at most, for what a node that crashed has still to commit.
+        On a cluster it waits for that many seconds, at most, for what a node that crashed has still to commit; if that
+        takes longer, LoadError, and nothing is undone.
         """
         wait_for_commits(self._connection, seconds=seconds)
         with self._connection.transaction():

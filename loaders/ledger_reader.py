@@ -1,7 +1,8 @@
 """The ledger read: loads, rejected records, and the models built from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import psycopg
@@ -12,7 +13,7 @@ from loaders.raw_table import RawTable
 
 @dataclass(frozen=True, kw_only=True)
 class LoadRow:
-    """A row of ops.loads, as `status` shows it; of a started load with the records that have landed so far."""
+    """A row of ops.loads, as `status` shows it."""
 
     load_id: int
     table_schema: str
@@ -62,13 +63,19 @@ class LedgerReader:
         return next(iter(self._loads("where load_id = %s", [load_id])), None)
 
     def recent_loads(self, limit: int, tables: Sequence[RawTable] = ()) -> list[LoadRow]:
-        """Return the newest loads, newest first, of some tables or of all."""
+        """Return the newest loads, newest first, of some tables or of all; started ones with what has landed so far."""
         names = [str(table) for table in tables] or None
-        return self._loads(
+        loads = self._loads(
             "where %s::text[] is null or table_schema || '.' || table_name = any(%s) "
             "order by started_at desc, load_id desc limit %s",
             [names, names, limit],
         )
+        return [
+            replace(load, records=self._count_landed(load.load_id))
+            if load.status == "started" and load.records is None
+            else load
+            for load in loads
+        ]
 
     def latest_loads(self) -> dict[RawTable, tuple[datetime, timedelta]]:
         """Return, by table, when its latest load became complete, and how long ago that is by the server's clock."""
@@ -106,11 +113,17 @@ class LedgerReader:
         )
         return [row[0] for row in rows]
 
+    def _count_landed(self, load_id: int) -> int | None:
+        """Return how many records of a load have landed; None where they cannot be read: the ledger is shown anyway."""
+        with suppress(psycopg.Error), self._connection.transaction():
+            row = self._connection.execute("select ops.count_landed(%s)", [load_id]).fetchone()
+            return None if row is None else row[0]
+        return None
+
     def _loads(self, clause: str, parameters: Sequence[object]) -> list[LoadRow]:
         rows = self._connection.execute(
             "select load_id, table_schema, table_name, status, started_at, finished_at, "
-            "files, bytes, case when status = 'started' then ops.count_landed(load_id) else records end as records, "
-            "rejected, error "
+            "files, bytes, records, rejected, error "
             f"from ops.loads {clause}".encode(),
             parameters,
         )

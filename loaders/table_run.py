@@ -11,7 +11,7 @@ from loaders.bronze import BronzeFile
 from loaders.connection import Address
 from loaders.deliveries import delivery_of
 from loaders.discovery import FailedFiles, new_files
-from loaders.distribution import is_cluster, wait_for_rows
+from loaders.distribution import COUNT_SECONDS, is_cluster, wait_for_commits, wait_for_rows
 from loaders.errors import LoadError
 from loaders.landing import Landing
 from loaders.landing_file import LandingFile
@@ -28,6 +28,8 @@ from loaders.sources import SourceTable
 
 # How long what failed waits to be dropped; the next run drops what is left.
 DROP_SECONDS = 1.0
+# How long a failed load waits for the nodes of a cluster before it is undone; else the next run undoes it.
+UNDO_SECONDS = 10.0
 
 
 class TableRun:
@@ -250,13 +252,16 @@ class TableRun:
         ).run()
         if is_cluster(self._connection):
             rows = {file.file_id: file.records for file in claim.files if file.error is None}
+            if len(rows) < len(claim.files):
+                # What is to be deleted has to be seen, too.
+                wait_for_commits(self._connection, seconds=COUNT_SECONDS)
             wait_for_rows(self._connection, self._table.identifier, claim.load_id, rows)
 
     def _undo(self, load_ids: list[int], reason: str, *, full_refresh: bool) -> None:
         self._progress.end()
         # A server or a node that is gone cannot be asked to clean up: the next run does.
         with suppress(psycopg.Error, LoadError):
-            self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh, seconds=DROP_SECONDS)
+            self._ledger.undo(load_ids, " ".join(reason.split()), full_refresh=full_refresh, seconds=UNDO_SECONDS)
             for load_id in load_ids:
                 unlock_load(self._connection, load_id)
             drop_retired(self._connection, self._table, seconds=DROP_SECONDS)

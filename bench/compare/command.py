@@ -1,5 +1,6 @@
 """The commands `load`, `records`, `transform`, `compare` and `figures`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,8 +8,9 @@ import click
 from bench.compare.cases import CASES, measure_loading
 from bench.compare.figures import PUBLISHED, publish
 from bench.compare.records import measure_records
+from bench.compare.repeated import Repeated, compare_folders
 from bench.compare.two_results import Change, compare_results, read_limit
-from bench.comparison import Comparisons, check_failures
+from bench.comparison import Comparisons, Spread, check_failures
 from bench.environment import read_circumstances
 from bench.errors import SlowerThanAllowed, ToolError
 from bench.results import json_option, keep, read_result, rounds_option, rows_option, say, seed_option
@@ -80,8 +82,8 @@ def transform(rows: int, increments: int, changed: tuple[int, ...], rounds: int,
 
 
 @click.command()
-@click.argument("before", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("after", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
 @click.option(
     "--fail", "limits", multiple=True, metavar="FIGURE:PERCENT%",
     help="Exit with 1 if this figure (qps, p50, p95, p99, time) is slower by more; may be repeated.",
@@ -93,9 +95,16 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
     moves. With 10 rounds or more in both, each ratio has an interval that holds the true one in 999 of 1,000 cases, and
     `finds` is the least slowdown that it tells from none.
 
+    Of two folders of `figures` it shows the figures whose ranges do not overlap, and counts those that do.
+
     Example: python -m bench compare old.json new.json --fail p99:10%
     """
     allowed = [read_limit(text) for text in limits]
+    if before.is_dir() and after.is_dir():
+        if limits:
+            raise click.UsageError("--fail is of two results: name two files, or leave it out.")
+        _show_repeated(compare_folders(before, after))
+        return
     found = compare_results(read_result(before), read_result(after))
     for difference in found.differences:
         click.echo(f"unequal: {difference}")
@@ -116,6 +125,20 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
         raise SlowerThanAllowed(f"slower than allowed: {'; '.join(slower)}. Find the change, or raise --fail.")
 
 
+def _show_repeated(found: Sequence[Repeated]) -> None:
+    """Print the intervals that do not overlap, and how many do."""
+    apart = [one for one in found if not one.overlaps]
+    rows = ([one.name, _range(one.before), _range(one.after)] for one in apart)
+    console().print(table("ranges that do not overlap", ["figure"], ["before", "after"], rows))
+    for is_ratio, what in ((True, "ratios of paired runs"), (False, "times, rates and latencies")):
+        some = [one for one in found if one.is_ratio is is_ratio]
+        click.echo(f"{what}: {sum(one.overlaps for one in some)} of {len(some)} ranges overlap")
+
+
+def _range(spread: Spread) -> str:
+    return f"{number(spread.low)} to {number(spread.high)}"
+
+
 @click.command()
 @click.argument("names", nargs=-1, metavar="[STEP ...]")
 @click.option("--quick", is_flag=True, help="Small data and few rounds: shows that every step works, in minutes.")
@@ -126,7 +149,8 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
 def figures(names: tuple[str, ...], quick: bool, folder: Path) -> None:
     """Measure the marked tables of docs/benchmarks.md, or the named steps, on a server of its own.
 
-    It takes some 35 minutes, and nothing else should run meanwhile. `report --docs` writes the tables then.
+    It takes some 35 minutes, and nothing else should run meanwhile. load-peers-10m, another ten minutes, is measured
+    only where it is named. `report --docs` writes the tables then.
 
     Example: python -m bench figures load-csv queries
     """

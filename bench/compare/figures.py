@@ -35,15 +35,13 @@ class Step:
 
 
 # In the order in which README has them; those that need another server come last.
+PEERS = "--only psql --only adbc --only sling --only dlt --only pgloader"
 STEPS = (
     Step("load-csv", "load csv --rows 10000000 --rounds 5 --only psql --only two-psql --only loader-2 --only loader-1"),
     Step("load-jsonl", "load jsonl --rows 1000000 --rounds 5"),
     Step("load-files", "load files rerun --rows 1000000 --rounds 5"),
     Step("load-kinds", "load kinds --rows 3000000 --rounds 5"),
-    Step(
-        "load-peers",
-        "load csv --rows 300000 --rounds 3 --only psql --only adbc --only sling --only dlt --only pgloader",
-    ),
+    Step("load-peers", f"load csv --rows 300000 --rounds 3 {PEERS}"),
     Step("records", "records --rows 100000 --rounds 5"),
     Step("queries", f"queries {PEOPLE} --duration 3 --limit 20 --rounds 5"),
     Step("pgbench-asyncpg", f"queries {MART} --duration 3 --rounds 5 --pgbench"),
@@ -62,11 +60,8 @@ STEPS = (
     ),
     Step("transform-replica", "transform --rows 2000000 --increments 0 --rounds 5", wal_level="replica"),
 )
-# Half an hour of its own, so only where it is named.
-AT_LENGTH = Step(
-    "load-peers-10m",
-    "load csv --rows 10000000 --rounds 1 --only psql --only adbc --only sling --only dlt --only pgloader",
-)
+# Minutes of its own, so only where it is named.
+AT_LENGTH = Step("load-peers-10m", f"load csv --rows 10000000 --rounds 1 {PEERS}")
 # What --quick divides by, so that every step shows in a moment that it works; at least 1.
 QUICK = {"--rows": 100, "--rounds": 3, "--increments": 3, "--count": 20, "--duration": 3, "--limit": 10}
 

@@ -61,7 +61,7 @@ class CountsCommand(click.Command):
     "--limit", "most", type=click.FloatRange(min=0, min_open=True), default=MOST_SECONDS, show_default=True,
     metavar="SECONDS",
     help="Longest time of a slow query's row, which without -n goes on until it has 200 answers, or 20 a connection; "
-    "also of comparing its answers before.",
+    "also how long the first layer's answers are fetched, which are then compared with the others'.",
 )  # fmt: skip
 @click.option(
     "--timeout", type=click.FloatRange(min=0.001), default=TIMEOUT_SECONDS, show_default=True, metavar="SECONDS",

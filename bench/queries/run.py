@@ -17,10 +17,11 @@ class Run:
     """How to run queries: where, by which driver, over how many connections, for how long, with which seed.
 
     A closed loop that is limited by time alone goes on until it has enough answers, for `most_seconds` at most (None:
-    it does not). `rate` (queries a second, of all connections) makes it an open loop. `warm_up` is in seconds (None: a
-    few queries each), `timeout` the seconds after which a query fails, `processes` None is one a core, `pipeline` the
-    queries a sync of a driver in pipeline mode. `anchor_seconds` of the anchor query are run beside each row (0: none);
-    `is_observed` says whether the processors and the server are watched meanwhile.
+    it does not); for as long are answers fetched that layers are compared by. `rate` (queries a second, of all
+    connections) makes it an open loop. `warm_up` is in seconds (None: a few queries each), `timeout` the seconds after
+    which a query fails, `processes` None is one a core, `pipeline` the queries a sync of a driver in pipeline mode.
+    `anchor_seconds` of the anchor query are run beside each row (0: none); `is_observed` says whether the processors
+    and the server are watched meanwhile.
     """
 
     address: Address

@@ -17,13 +17,13 @@
 {% endmacro %}
 
 
-{# The commands that change tables; `compile`, `docs`, `show`, the linter and `--empty` do not wait. #}
+{# Return whether this command changes the model's table; `compile`, `docs`, `show`, the linter and `--empty` do not. #}
 {% macro is_building() %}
     {{ return(ingot.makes_tables() and not flags.EMPTY) }}
 {% endmacro %}
 
 
-{# As does `--empty`, without rows. #}
+{# Return whether this command makes the model's table; with `--empty`, without rows. #}
 {% macro makes_tables() %}
     {{ return(
         execute and model.resource_type in ('model', 'seed', 'snapshot')

@@ -11,7 +11,7 @@ from tests.bench.support import REPOSITORY
 # From the bottom. Modules and packages of one line may import one another, those above may import all below.
 ORDER = (
     "bench.errors bench.cores bench.machine",
-    "bench.environment bench.comparison",
+    "bench.environment bench.comparison bench.dbt_command",
     "bench.results bench.tables",
     "bench.generate",
     "bench.queries",

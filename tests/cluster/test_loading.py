@@ -1,6 +1,7 @@
 """Loading on a cluster: raw tables are distributed, and every promise of a load holds on all nodes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from loaders.cluster import LocalCluster
 from loaders.connection import Address, connect
 from loaders.distribution import is_cluster
 from loaders.errors import LoadError, SettingError, SourceError
-from tests.cluster.conftest import WORKERS
+from tests.citus import WORKERS
 from tests.cluster.support import each_once
 from tests.conftest import Project
 from tests.loaders.oracle import count
@@ -55,6 +56,28 @@ def test_a_file_of_many_copies_and_workers_lands_once(project: Project, connecti
     done = project.run("load", "--workers", "3")
     assert done.returncode == 0, done.stderr
     each_once(connection, records)
+
+
+def test_undoing_waits_for_what_nodes_have_still_to_commit(
+    cluster: LocalCluster, address: Address, connection: psycopg.Connection
+) -> None:
+    worker = replace(cluster.workers[0].superuser_address, database=address.database)
+    with connect(worker) as there:
+        # Of a node that the cluster does not have, so that Citus does not roll it back; and of a program of its own.
+        for gid in ("citus_99_1_1_1", "another"):
+            there.execute("begin")
+            there.execute("select pg_current_xact_id()")
+            there.execute(f"prepare transaction '{gid}'".encode())
+        try:
+            with pytest.raises(LoadError, match="still holds what was prepared"):
+                distribution.wait_for_commits(connection, seconds=0.1)
+            there.execute("rollback prepared 'citus_99_1_1_1'")
+            distribution.wait_for_commits(connection, seconds=0)
+        finally:
+            for (gid,) in there.execute(
+                "select gid from pg_prepared_xacts where gid ~ '^(citus_99|another)'"
+            ).fetchall():
+                there.execute(f"rollback prepared '{gid}'".encode())
 
 
 def test_rejects_and_failed_files(rows: Project, connection: psycopg.Connection) -> None:

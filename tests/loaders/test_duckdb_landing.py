@@ -191,3 +191,16 @@ def test_a_file_that_cannot_be_read_lands_nothing_and_is_named(
     assert file.execute("select count(*), count(distinct load_id) from ops.files").fetchall() == [(1, 1)]
     project.write("people/2.csv", good)
     assert [one.records for one in land(file, project, "people")] == [3]
+
+
+def test_the_file_at_fault_is_named_while_another_is_being_read(
+    project: Project, file: duckdb.DuckDBPyConnection
+) -> None:
+    """Whoever still writes the large one when DuckDB stops has not failed."""
+    project.declare("people")
+    project.write("people/1.csv", "id,name\n" + "".join(f"{number},{'x' * 200}\n" for number in range(250_000)))
+    project.write("people/2.csv", "id,name\n1,a\n2,b,ragged\n")
+    with pytest.raises(FileError, match=r"people/2\.csv: DuckDB cannot read it"):
+        land(file, project, "people")
+    project.write("people/2.csv", "id,name\n1,a\n")
+    assert [one.records for one in land(file, project, "people")] == [250_001]

@@ -123,6 +123,28 @@ def test_results_that_have_nothing_in_common(tmp_path: Path, capsys: pytest.Capt
         assert words in capsys.readouterr().err
 
 
+def test_two_folders_show_which_ranges_do_not_overlap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder in (before, after):
+        folder.mkdir()
+    write(before / "queries.json", row("lookup", rounds=3), row("scan", rounds=3))
+    write(after / "queries.json", row("lookup", 1.05, rounds=3), row("scan", rounds=3), row("new"))
+    loading(before / "load.json", 0.7, 0.8)
+    loading(after / "load.json", 0.75, 0.9)
+    write(after / "other.json", row("scan", rounds=3))
+    assert main(["compare", str(before), str(after)]) == 0
+    said = capsys.readouterr().out
+    assert "ratios of paired runs: 1 of 1 ranges overlap" in said
+    # The rates of the lookup differ by 5 % and the rounds of each by 1 %; its latencies do as well.
+    assert "times, rates and latencies: 5 of 8 ranges overlap" in said
+    assert "queries: lookup, qps" in said
+    assert "scan" not in said
+    after.joinpath("queries.json").unlink()
+    after.joinpath("load.json").unlink()
+    assert main(["compare", str(before), str(after)]) == 1
+    assert "have no figure in common" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["p99", "p98:10%", "p99:x%", "p99:-1%"])
 def test_a_limit_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ToolError, match="write it as p99:10%"):
