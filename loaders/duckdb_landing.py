@@ -87,23 +87,24 @@ class _TableLanding:
             gone = [file.file_id for (path, *_), file in known.items() if path in paths]
         if not new:
             return None
+        files = [landing_file(self._source, replace(found, hive_keys=hive_keys(found.path))) for found in new]
+        # Before the transaction, which has to be begun anew to find the file at fault.
+        for columns in dict.fromkeys(tuple(file.columns) for file in files):
+            self._add_columns(columns)
         with self._transaction():
-            return self._land(new, known, gone)
+            return self._land(files, known, gone)
 
-    def _land(self, new: Sequence[BronzeFile], known: dict[tuple[str, int, int], _Known], gone: list[int]) -> Landed:
+    def _land(self, files: Sequence[LandingFile], known: dict[tuple[str, int, int], _Known], gone: list[int]) -> Landed:
         load_id, file_id = self._next("loads", "load_id"), self._next("files", "file_id")
         started = self._one("select now()")
         self._delete(gone)
         by_header: dict[tuple[str, ...], list[LandingFile]] = defaultdict(list)
-        for number, found in enumerate(new, file_id):
-            file = landing_file(self._source, replace(found, hive_keys=hive_keys(found.path)))
+        for number, file in enumerate(files, file_id):
             file.file_id, file.lineage = number, file.copy_format.lineage(load_id, number)
             by_header[tuple(file.columns)].append(file)
-        for columns, files in by_header.items():
-            self._add_columns(columns)
-            copy_files(self._connection, self._table, files)
-        landed = [file for files in by_header.values() for file in files]
-        for file in landed:
+        for some in by_header.values():
+            copy_files(self._connection, self._table, some)
+        for file in files:
             file.file.check_unchanged()
         self._connection.executemany(
             "insert into ops.files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, null)",
@@ -114,15 +115,15 @@ class _TableLanding:
                     known[one].first_load_id if (one := _identity(file.file)) in known else load_id,
                     file.records,
                 ]
-                for file in landed
+                for file in files
             ],
         )  # fmt: skip
-        result = Landed(self._source.name, load_id, len(landed), sum(file.records for file in landed))
+        result = Landed(self._source.name, load_id, len(files), sum(file.records for file in files))
         self._connection.execute(
             "insert into ops.loads values (?, ?, ?, 'complete', ?, ?, now(), ?, ?, ?, 0, null)",
             [
                 load_id, *self._key, bool(gone), started, result.files,
-                sum(file.file.bytes for file in landed), result.records,
+                sum(file.file.bytes for file in files), result.records,
             ],
         )  # fmt: skip
         return result

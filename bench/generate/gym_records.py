@@ -209,17 +209,23 @@ from sales
 order by id, version
 """
 
+# An entry's key is its member, branch and moment. Ids of one member differ by its number of entries so far, 45 at most:
+# as the second, it makes moments of one member differ, and the count of distinct entries exact.
 ENTRIES = """
 select
-    1 + draw(id, 'member', $members) as "idMember",
+    1 + id % $members as "idMember",
     branch(id) as "idBranch",
-    moment_text(id, 'entered', moment(id, 'entered', '2023-01-01', 1106)) as "entryDate",
-    moment_text(id, 'noted', moment(id, 'entered', '2023-01-01', 1106) + to_seconds(draw(id, 'delay', 90)))
-        as "registerDate",
+    moment_text(id, 'entered', entered) as "entryDate",
+    moment_text(id, 'noted', entered + to_seconds(draw(id, 'delay', 90))) as "registerDate",
     or_nothing(id, 'device', 'Turnstile ' || draw(id, 'device', 4)) as device,
     one_of(revision, 'action', ['Released', 'Released', 'Blocked', '']) as action,
     case when happens(id, 'membership', 80) then 1 + draw(id, 'plan', 40) end as "idMembership"
-from delivered
+from (
+    select
+        *,
+        date_trunc('minute', moment(id, 'entered', '2023-01-01', 1106)) + to_seconds(id // $members) as entered
+    from delivered
+)
 order by id, version
 """
 
