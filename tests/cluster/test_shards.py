@@ -58,7 +58,8 @@ def test_no_row_of_an_increment_passes_through_the_coordinator(
         bronze.load_all()
         dbt.succeed("run", "--select", "staging")
         said()
-        dbt.succeed("run", "--select", "core")
+        # The customers are a copy on every node, which the coordinator makes.
+        dbt.succeed("run", "--select", "core", "--exclude", "shop_customers")
         text = said()
         assert COORDINATOR not in text
         # The pending rows of nine models with files, and elements by their key once more.
