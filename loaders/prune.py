@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg import sql
 
-from loaders.distribution import table_bytes
 from loaders.ledger import Ledger
 from loaders.locks import lock_table
 from loaders.raw_table import RawTable
 from loaders.retired_segments import drop_retired
-from loaders.segments import close_segment
+from loaders.segments import close_segment, segment_bytes
 
 # How long the segments wait for those who still read them; a later command drops what is left.
 DROP_SECONDS = 10.0
@@ -188,7 +187,7 @@ def _vacuum(connection: psycopg.Connection, table: RawTable, load_ids: list[int]
 
 
 def _bytes(connection: psycopg.Connection, table: RawTable) -> int:
-    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
-    query = f"select coalesce(sum({segment_bytes}), 0) from ops.segments where table_schema = %s and table_name = %s"
+    size = segment_bytes(connection)
+    query = f"select coalesce(sum({size}), 0) from ops.segments where table_schema = %s and table_name = %s"
     row = connection.execute(query.encode(), [table.schema, table.name]).fetchone()
     return 0 if row is None else int(row[0])

@@ -26,6 +26,11 @@ def segment_name(table: RawTable, number: int) -> str:
     return f"{table.name.encode()[:50].decode(errors='ignore')}__{number}"
 
 
+def segment_bytes(connection: psycopg.Connection) -> str:
+    """Return the SQL for the size of a row of ops.segments, in a query with parameters."""
+    return table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
+
+
 def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool = False) -> None:
     """Create the table's next segment where it has none, or where its newest one is full or grown, or if `new`."""
     newest = None if new else _newest(connection, table)
@@ -69,11 +74,10 @@ def open_segment(connection: psycopg.Connection, table: RawTable, *, new: bool =
 
 def close_segment(connection: psycopg.Connection, table: RawTable, *, min_bytes: int, min_share: float) -> None:
     """Close the table's newest segment, so that the next load begins another; a small one of the table stays open."""
-    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
     connection.execute(
         f"""
         with sizes as (
-            select first_load_id, {segment_bytes} as bytes
+            select first_load_id, {segment_bytes(connection)} as bytes
             from ops.segments
             where table_schema = %(schema)s and table_name = %(name)s and retired_xid is null
         )
@@ -130,7 +134,6 @@ def retire_segments(
         """,
         parameters,
     )
-    segment_bytes = table_bytes(connection, "to_regclass(format('%%I.%%I', table_schema, relation_name))")
     rows = connection.execute(
         f"""
         with retired as (
@@ -146,7 +149,7 @@ def retire_segments(
                         and loads.table_schema = %(schema)s and loads.table_name = %(name)s
                         and loads.load_id <> all(%(load_ids)s) and loads.status in ('started', 'complete')
                 )
-                and {segment_bytes} >= %(bytes)s
+                and {segment_bytes(connection)} >= %(bytes)s
             returning first_load_id, end_load_id
         )
 

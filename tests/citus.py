@@ -1,7 +1,6 @@
 """A Citus cluster for tests: started for a session, its database emptied for each test."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from psycopg import sql
 from loaders.cluster import LocalCluster
 from loaders.connection import Address
 from loaders.errors import LoaderError
-from tests.processes import free_port, started
+from tests.processes import abandoned_folders, folder_of_process, free_port
 
 WORKERS = 2
 CLUSTERS = Path(tempfile.gettempdir()) / f"ingot-test-clusters-{os.getuid()}"
@@ -30,16 +29,13 @@ def cluster_of_tests() -> Iterator[LocalCluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PG_BIN", programs)
         _remove_abandoned_clusters()
-        CLUSTERS.mkdir(mode=0o755, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{started(os.getpid())}-", dir=CLUSTERS))
-        folder.chmod(0o755)
-        nodes = LocalCluster(folder / "nodes", Address(port=_free_ports(), database="project"))
-        try:
-            nodes.up(WORKERS)
-            yield nodes
-        finally:
-            nodes.remove()
-            shutil.rmtree(folder, ignore_errors=True)
+        with folder_of_process(CLUSTERS) as folder:
+            nodes = LocalCluster(folder / "nodes", Address(port=_free_ports(), database="project"))
+            try:
+                nodes.up(WORKERS)
+                yield nodes
+            finally:
+                nodes.remove()
 
 
 def drop_everything(superuser: psycopg.Connection) -> None:
@@ -83,9 +79,6 @@ def _is_free(port: int) -> bool:
 
 def _remove_abandoned_clusters() -> None:
     """Stop and remove the clusters whose process of pytest is gone."""
-    for folder in CLUSTERS.glob("*-*-*"):
-        pid, since, _ = folder.name.split("-", 2)
-        if started(int(pid)) != since:
-            with suppress(LoaderError, OSError):
-                LocalCluster(folder / "nodes", Address()).remove()
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in abandoned_folders(CLUSTERS):
+        with suppress(LoaderError, OSError):
+            LocalCluster(folder / "nodes", Address()).remove()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,14 +27,12 @@ from loaders.progress import Progress
 from loaders.server import LocalServer
 from loaders.sources import read_sources, select_sources
 from tests.citus import cluster_of_tests
-from tests.processes import free_port, started
+from tests.processes import abandoned_folders, folder_of_process, free_port
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 _numbers = count(1)
-
-
 # Not pytest's own folder: it forgets old ones, whether a server runs there or not.
 SERVERS = Path(tempfile.gettempdir()) / f"ingot-test-servers-{os.getuid()}"
 
@@ -43,27 +40,21 @@ SERVERS = Path(tempfile.gettempdir()) / f"ingot-test-servers-{os.getuid()}"
 @contextmanager
 def server_of_tests(servers: Path = SERVERS, *, database: str = "ingot") -> Iterator[LocalServer]:
     """Run a server in a folder that names this process, so that a later run finds it if this one is killed."""
-    servers.mkdir(mode=0o755, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{started(os.getpid())}-", dir=servers))
-    folder.chmod(0o755)
-    server = LocalServer(folder / ".pgdata", Address(port=free_port(), database=database))
-    try:
-        server.up()
-        yield server
-    finally:
-        server.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder_of_process(servers) as folder:
+        server = LocalServer(folder / ".pgdata", Address(port=free_port(), database=database))
+        try:
+            server.up()
+            yield server
+        finally:
+            server.remove()
 
 
 def remove_abandoned_servers(servers: Path = SERVERS) -> None:
     """Stop and remove the servers whose process of pytest is gone."""
-    for folder in servers.glob("*-*-*"):
-        pid, since, _ = folder.name.split("-", 2)
-        if started(int(pid)) != since:
-            # Another run may be at the same.
-            with suppress(LoaderError, OSError):
-                LocalServer(folder / ".pgdata", Address()).remove()
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in abandoned_folders(servers):
+        # Another run may be at the same.
+        with suppress(LoaderError, OSError):
+            LocalServer(folder / ".pgdata", Address()).remove()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

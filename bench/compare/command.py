@@ -126,7 +126,7 @@ def compare(before: Path, after: Path, limits: tuple[str, ...]) -> None:
 
 
 def _show_repeated(found: Sequence[Repeated]) -> None:
-    """Print the intervals that do not overlap, and how many do."""
+    """Print the ranges that do not overlap, and how many do."""
     apart = [one for one in found if not one.overlaps]
     rows = ([one.name, _range(one.before), _range(one.after)] for one in apart)
     console().print(table("ranges that do not overlap", ["figure"], ["before", "after"], rows))

@@ -34,8 +34,8 @@ class Step:
     wal_level: str = "minimal"
 
 
-# In the order in which README has them; those that need another server come last.
 PEERS = "--only psql --only adbc --only sling --only dlt --only pgloader"
+# In the order in which README has them; those that need another server come last.
 STEPS = (
     Step("load-csv", "load csv --rows 10000000 --rounds 5 --only psql --only two-psql --only loader-2 --only loader-1"),
     Step("load-jsonl", "load jsonl --rows 1000000 --rounds 5"),

@@ -209,8 +209,8 @@ from sales
 order by id, version
 """
 
-# An entry's key is its member, branch and moment. Ids of one member differ by its number of entries so far, 45 at most:
-# as the second, it makes moments of one member differ, and the count of distinct entries exact.
+# An entry's key is its member, branch and moments. How many entries of its member come before it, 45 at most, is the
+# second of its moment: so no two entries have one key, and the number of distinct ones is known.
 ENTRIES = """
 select
     1 + id % $members as "idMember",

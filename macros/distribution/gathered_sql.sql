@@ -46,8 +46,10 @@
 {% endmacro %}
 
 
-{# Render the statement that repartitions the pending records; where none is pending, there is nothing to plan.
-   The relation of an `--empty` run is a subquery without rows, of what was gathered as well. #}
+{#
+    Render the statement that repartitions the pending records, or nothing where none is pending.
+    With `--empty` none is gathered: the model reads no rows.
+#}
 {% macro gather_sql(records, view, column) %}
     {% set list = ingot.loads_read().values() | first %}
     {% if list.load_ids and not flags.EMPTY %}
