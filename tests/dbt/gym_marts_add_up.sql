@@ -9,7 +9,7 @@ memberships as (
     select * from {{ ref('gym_member_memberships') }}
 ),
 
-sales as (
+sales as not materialized (
     select * from {{ ref('gym_sales') }}
 ),
 
@@ -17,7 +17,7 @@ receivables as (
     select * from {{ ref('gym_receivables') }}
 ),
 
-entries as (
+entries as not materialized (
     select * from {{ ref('gym_entries') }}
 ),
 

@@ -1,7 +1,7 @@
 -- Each balance in the shop's marts is the sum of its ledger, over the items that the plan knows.
 with
 
-items_ledger as (
+items_ledger as not materialized (
     select * from {{ ref('shop_items_ledger') }}
 ),
 
@@ -9,7 +9,7 @@ items_plan as (
     select * from {{ ref('shop_items_plan') }}
 ),
 
-mods_ledger as (
+mods_ledger as not materialized (
     select * from {{ ref('shop_mods_ledger') }}
 ),
 

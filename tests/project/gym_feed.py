@@ -16,6 +16,7 @@ from decimal import Decimal
 from hashlib import md5
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -192,9 +193,9 @@ def some_entry(dice: random.Random) -> Record:
     }
 
 
-def entry_key(record: Record) -> str | None:
+def entry_key(record: Record) -> UUID | None:
     values = ["" if record.get(name) is None else str(record[name]) for name in ENTRY_KEY]
-    return md5("|".join(values).encode(), usedforsecurity=False).hexdigest() if any(values) else None
+    return UUID(md5("|".join(values).encode(), usedforsecurity=False).hexdigest()) if any(values) else None
 
 
 ENTRY_KEY = ["idMember", "idBranch", "entryDate", "registerDate"]
@@ -283,7 +284,7 @@ ENTRIES = Entity(
     some_entry,
     {
         "gym_entries": Table(
-            'select entry_id, member_id, register_date, device from core.gym_entries order by entry_id collate "C"',
+            'select entry_id, member_id, register_date, device from core.gym_entries order by entry_id',
             lambda records: [
                 (entry_key(record), record["idMember"], moment(record.get("registerDate")), record["device"] or None)
                 for record in latest_records(records, entry_key)

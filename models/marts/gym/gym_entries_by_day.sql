@@ -2,7 +2,8 @@
 
 with
 
-entries as (
+{# Read twice: PostgreSQL would copy it whole into a temporary file. #}
+entries as not materialized (
     select * from {{ ref('gym_entries') }}
 ),
 

@@ -6,7 +6,8 @@ receivables as (
     select * from {{ ref('gym_receivables') }}
 ),
 
-sales as (
+{# Read twice: PostgreSQL would copy it whole into a temporary file. #}
+sales as not materialized (
     select * from {{ ref('gym_sales') }}
 ),
 

@@ -29,7 +29,7 @@ renamed as (
             when concat("idMember", "idBranch", "entryDate", "registerDate") <> ''
                 then md5(concat(
                     "idMember", '|', "idBranch", '|', "entryDate", '|', "registerDate"
-                ))
+                ))::uuid
         end as entry_id,
         {{ try_cast('"idMember"', 'bigint') }} as member_id,
         {{ try_cast('"idBranch"', 'bigint') }} as branch_id,
