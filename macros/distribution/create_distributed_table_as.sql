@@ -62,7 +62,7 @@
 {# `with no data`, which plans nothing: what the query reads may not be pushed down as it stands. #}
 {% macro create_empty_sql(relation, sql, is_delta=false) -%}
     create {{ 'unlogged' if is_delta or config.get('unlogged', false) }} table {{ relation }}
-    {{ 'with (fillfactor = 90)' if (config.get('incremental_strategy') or '').startswith('upsert') }}
+    {{ ingot.with_fillfactor() }}
     as {{ sql }}
     with no data
 {%- endmacro %}

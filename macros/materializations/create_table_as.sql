@@ -5,10 +5,6 @@
 
     A character type with a length is left to dbt: an insert refuses what is too long, a cast
     cuts it off. So is a constraint that only a column of a new table can have.
-
-    Tables that upserts write to leave a tenth of each page free, so that a changed row's new
-    version stays on its page and, where no indexed column has changed, out of the indexes: a
-    fifth less WAL in the increments after a full refresh.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) %}
     {% if ingot.distribution() and (temporary or ingot.distribution() != 'reference') %}
@@ -21,11 +17,24 @@
 
     {{ config.get('sql_header') or '' }}
     create {{ 'unlogged' if config.get('unlogged', false) }} table {{ relation }}
-    {{ 'with (fillfactor = 90)' if (config.get('incremental_strategy') or '').startswith('upsert') }}
+    {{ ingot.with_fillfactor() }}
     as {{ ingot.contracted_select_sql(sql) }};
     {% set additions = ingot.constraint_additions() if contracted else [] %}
     {% if additions %}
         alter table {{ relation }} {{ additions | join(', ') }};
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    Tables that upserts write to leave a tenth of each page free, so that a changed row's new
+    version stays on its page and, where no indexed column has changed, out of the indexes: a
+    fifth less WAL in the increments after a full refresh. A table whose rows hardly ever change
+    needs no such room: `meta.fillfactor`.
+#}
+{% macro with_fillfactor() %}
+    {% if (config.get('incremental_strategy') or '').startswith('upsert') %}
+        {{- return('with (fillfactor = ' ~ config.meta_get('fillfactor', 90) ~ ')') }}
     {% endif %}
 {% endmacro %}
 

@@ -6,7 +6,8 @@
             {'columns': ['member_id']},
             {'columns': ['branch_id']},
             {'columns': ['entry_date']}
-        ]
+        ],
+        meta={'fillfactor': 100}
     )
 }}
 

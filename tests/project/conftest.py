@@ -1,6 +1,7 @@
 """The dbt project, built for real in a database of the test's own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,7 +136,9 @@ class Dbt:
 
 def without_warnings(said: str) -> str:
     """See that dbt has warned of nothing; return what it said."""
-    assert "WARN" not in said.replace("WARN=0", ""), said
+    # The debug log names types that psycopg2 has no name for, uuid among them.
+    warnings_of_ours = re.sub(r"WARN=0|\[\S*WARNING\S*\]: The `type_code` \d+ was not recognized", "", said)
+    assert "WARN" not in warnings_of_ours, said
     assert "deprecat" not in said.lower(), said
     return said
 
