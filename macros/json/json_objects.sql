@@ -16,7 +16,10 @@
     jsonb_array_elements(case
         when {{ expression }} @> '[]' and not {{ expression }} @? 'strict $[*] ? (@.type() != "object")'
             then {{ expression }}
-        else jsonb_path_query_array({{ expression }}, '$[*] ? (@.type() == "object")')
+        else jsonb_path_query_array(
+            case when {{ expression }} @> '[]' then {{ expression }} else jsonb_build_array({{ expression }}) end,
+            'strict $[*] ? (@.type() == "object")'
+        )
     end)
 {%- endmacro %}
 
