@@ -55,7 +55,6 @@ def test_a_delivery_means_the_same_to_a_declared_source(address: Address, tmp_pa
             assert duck.query(rows) == connection.execute(rows.encode()).fetchall(), change
 
 
-@pytest.mark.slow
 def test_all_tests_and_unit_tests_pass_without_a_server(bronze: Bronze, tmp_path: Path) -> None:
     generate_people(bronze.root / "people", rows=5000, seed=1)
     generate_gym(bronze.root / "evo", scale=0.0002, runs=2, seed=1)

@@ -1,4 +1,4 @@
-"""The gym's pipeline on small data: broken off, gone on with, every stage with figures, nothing left behind."""
+"""The gym's pipeline at a thousandth of its size: broken off, gone on with, with figures, nothing left behind."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.scale.stages import Stage, StageFigures
+from bench.scale.stages import ENTITY_NAMES, Stage, StageFigures
 from bench.scale.steps import Steps
 from loaders.connection import Address, connect
 from tests.bench.support import use
@@ -27,7 +27,7 @@ def test_an_interrupted_run_goes_on_at_its_stage(
 ) -> None:
     use(address, monkeypatch)
     folder, written = tmp_path / "scale", tmp_path / "figures.json"
-    run = f"scale --scale 0.001 --entity sales --folder {folder} --json {written}".split()
+    run = f"scale --scale 0.001 --folder {folder} --json {written}".split()
 
     def interrupt(_steps: Steps, _stage: Stage) -> StageFigures:
         raise KeyboardInterrupt
@@ -35,7 +35,7 @@ def test_an_interrupted_run_goes_on_at_its_stage(
     with monkeypatch.context() as patch:
         patch.setattr(Steps, "_marts", interrupt)
         assert main(run) == 130
-    [part, _] = sorted(folder.rglob("*.jsonl.gz"))
+    [part, _] = sorted(folder.rglob("*.jsonl.gz"))  # of entries, which come first
     generated_at = part.stat().st_mtime_ns
     assert [one["stage"]["step"] for one in json.loads((folder / "state.json").read_text())["done"]] == STEPS[:3]
     capsys.readouterr()
@@ -45,19 +45,21 @@ def test_an_interrupted_run_goes_on_at_its_stage(
     assert main([*run, "--keep"]) == 0, capsys.readouterr().err
     shown = capsys.readouterr()
     assert part.stat().st_mtime_ns == generated_at, "the stages before are not run again"
-    assert "[4/10] sales, first build: marts: " in shown.err
+    assert "[4/40] entries, first build: marts: " in shown.err
     figures = json.loads(written.read_text())
-    stages = {(one["stage"]["phase"], one["stage"]["step"]): one for one in figures["stages"]}
-    assert list(stages) == [(phase, step) for phase in ("first build", "a day") for step in STEPS]
-    load, core = stages["first build", "load"], stages["first build", "core"]
+    stages = {(one["stage"]["entity"], one["stage"]["phase"], one["stage"]["step"]): one for one in figures["stages"]}
+    assert list(stages) == [
+        (entity, phase, step) for phase in ("first build", "a day") for entity in ENTITY_NAMES for step in STEPS
+    ]
+    assert stages["entries", "first build", "marts"]["attempts"] == 2
+    load, core = (stages["sales", "first build", step] for step in ("load", "core"))
     # 12,800 distinct sales, of which some come twice; then 64 new ones and as many known ones.
-    assert load["records"] == core["records"] == stages["first build", "generate"]["records"] == 12_988
-    assert stages["a day", "load"]["records"] == 128
+    assert load["records"] == core["records"] == stages["sales", "first build", "generate"]["records"] == 12_988
+    assert stages["sales", "a day", "load"]["records"] == 128
     assert set(core["models"]) == {"gym_sales", "gym_sale_items", "gym_receivables"}
-    assert stages["first build", "marts"]["attempts"] == 2
     assert 20 < load["peak_bytes"] / 1024**2 < 200
     assert all(one["disk_bytes"] > 10_000_000 for one in stages.values())
-    assert min(one["bytes"] for one in (load, core, stages["first build", "marts"])) > 0
+    assert min(one["bytes"] for one in (load, core, stages["sales", "first build", "marts"])) > 0
     assert "4,000-7,000" in shown.out
     assert "Bronze to marts, first build of all: " in shown.out
 
