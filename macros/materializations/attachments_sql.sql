@@ -59,7 +59,16 @@
             ), ''), ' WITH \([^)]*\)', '') as definition,
             concat(
                 index_class.reloptions,
-                to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[],
+                to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[]
+                {# They follow the type of the column, unless the definition names them. #}
+                - case
+                    when exists (
+                        select from columns
+                        inner join changed_columns using (attname)
+                        where columns.relation = tables.relation and columns.attnum = any(indkey)
+                    ) then '{indclass,indcollation}'::text[]
+                    else '{}'
+                end,
                 to_jsonb(index_class) - {{ ingot.incidental_columns() }},
                 (
                     select jsonb_agg(array[attstattarget::text, attoptions::text] order by attnum)

@@ -35,7 +35,7 @@ models:
     config: {contract: {enforced: $contract}}
     constraints: [{type: check, expression: item_id > 0, name: item_id_is_positive}]
     columns:
-      - {name: item_id, data_type: bigint, constraints: [{type: not_null}]}
+      - {name: item_id, data_type: $key_type, constraints: [{type: not_null}]}
       - {name: color, data_type: text, constraints: [{type: check, expression: length(color) < 9}]}
       - {name: price, data_type: "numeric(10,2)"}
 """)
@@ -47,6 +47,7 @@ IN_FILES: dict[str, object] = {
     "pre_hook": [],
     "post_hook": [],
     "contract": True,
+    "key_type": "bigint",
 }
 RAW = """
     create table public.raw_items as
