@@ -284,7 +284,7 @@ ENTRIES = Entity(
     some_entry,
     {
         "gym_entries": Table(
-            'select entry_id, member_id, register_date, device from core.gym_entries order by entry_id',
+            "select entry_id, member_id, register_date, device from core.gym_entries order by entry_id",
             lambda records: [
                 (entry_key(record), record["idMember"], moment(record.get("registerDate")), record["device"] or None)
                 for record in latest_records(records, entry_key)

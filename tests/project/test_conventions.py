@@ -83,6 +83,12 @@ def is_compared_with_what_landed(model: Node, nodes: Nodes) -> bool:
     )
 
 
+def copies_no_table(model: Node, _: Nodes) -> bool:
+    """An imported table that is read more than once is not materialized: PostgreSQL would copy it into a file."""
+    imported = re.findall(r"(\w+) as \(\s*select \* from \{\{ ref\(", model["raw_code"])
+    return all(len(re.findall(rf"\b(?:from|join) {name}\b", model["raw_code"])) < 2 for name in imported)
+
+
 def reads_the_layers_below(model: Node, nodes: Nodes) -> bool:
     return {layer(nodes[parent]) for parent in model["depends_on"]["nodes"]} <= LAYERS[layer(model)]
 
@@ -100,6 +106,7 @@ def reads_the_layers_below(model: Node, nodes: Nodes) -> bool:
         is_compared_with_what_landed,
         enforces_a_contract,
         has_a_key,
+        copies_no_table,
         reads_the_layers_below,
     ],
     ids=lambda rule: rule.__name__,
