@@ -129,7 +129,8 @@ class Steps:
     def _build(self, stage: Stage, *layers: str) -> StageFigures:
         """Build the models of an entity in these layers.
 
-        One at a time: at scale 1 the temporary files of gym_sale_items and gym_receivables take 7 GB.
+        One at a time, where a user's profile has two: gym_sale_items and gym_receivables, built together at scale 1,
+        have 7 GB of temporary files.
         """
         selected = [f"source:evo.{stage.entity}+,path:models/{layer}" for layer in layers]
         results = [

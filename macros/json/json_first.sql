@@ -7,9 +7,14 @@
 {%- endmacro %}
 
 
+{# Strict, because a lax path looks into arrays within the array. #}
 {% macro postgres__json_first(array, key, value, field) -%}
+    {%- set wanted -%}
+        ? (@.{{ key }} == "{{ value }}" && @.{{ field }} != "" && @.{{ field }} != null).{{ field }}
+    {%- endset %}
     nullif(jsonb_path_query_first(
-        {{ array }}, '$[*] ? (@.{{ key }} == "{{ value }}").{{ field }} ? (@ != "" && @ != null)'
+        {{ array }},
+        case when {{ array }} @> '[]' then 'strict $[*] {{ wanted }}'::jsonpath else 'strict $ {{ wanted }}' end
     ) #>> '{}', '')
 {%- endmacro %}
 

@@ -10,16 +10,15 @@
 {#
     jsonb_to_record raises an error on anything but objects. Nearly every array is one of objects
     alone: to look at it costs half of making it anew. Strict, because a lax filter looks into
-    arrays within the array.
+    arrays within the array. Immutable functions alone, or Citus would not push it down.
 #}
 {% macro postgres__json_objects(expression) -%}
     jsonb_array_elements(case
-        when {{ expression }} @> '[]' and not {{ expression }} @? 'strict $[*] ? (@.type() != "object")'
-            then {{ expression }}
-        else jsonb_path_query_array(
-            case when {{ expression }} @> '[]' then {{ expression }} else jsonb_build_array({{ expression }}) end,
-            'strict $[*] ? (@.type() == "object")'
-        )
+        when not {{ expression }} @> '[]'
+            then jsonb_path_query_array({{ expression }}, 'strict $ ? (@.type() == "object")')
+        when {{ expression }} @? 'strict $[*] ? (@.type() != "object")'
+            then jsonb_path_query_array({{ expression }}, 'strict $[*] ? (@.type() == "object")')
+        else {{ expression }}
     end)
 {%- endmacro %}
 

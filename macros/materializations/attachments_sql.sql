@@ -60,12 +60,19 @@
             concat(
                 index_class.reloptions,
                 to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[]
-                {# They follow the type of the column, unless the definition names them. #}
+                {# An operator class or collation that the definition does not name follows from the column's type. #}
                 - case
                     when exists (
                         select from columns
                         inner join changed_columns using (attname)
-                        where columns.relation = tables.relation and columns.attnum = any(indkey)
+                        where columns.relation = tables.relation and (
+                            columns.attnum = any(indkey) or exists (
+                                select from pg_depend
+                                where
+                                    classid = 'pg_class'::regclass and objid = indexrelid
+                                    and refobjid = tables.relation and refobjsubid = columns.attnum
+                            )
+                        )
                     ) then '{indclass,indcollation}'::text[]
                     else '{}'
                 end,

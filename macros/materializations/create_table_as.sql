@@ -29,12 +29,12 @@
 {#
     Tables that upserts write to leave a tenth of each page free, so that a changed row's new
     version stays on its page and, where no indexed column has changed, out of the indexes: a
-    fifth less WAL in the increments after a full refresh. A table whose rows hardly ever change
-    needs no such room: `meta.fillfactor`.
+    fifth less WAL in the increments after a full refresh. `meta.fillfactor` is for tables whose rows
+    hardly ever change.
 #}
 {% macro with_fillfactor() %}
     {% if (config.get('incremental_strategy') or '').startswith('upsert') %}
-        {{- return('with (fillfactor = ' ~ config.meta_get('fillfactor', 90) ~ ')') }}
+        {{- return('with (fillfactor = ' ~ (config.meta_get('fillfactor') or 90) ~ ')') }}
     {% endif %}
 {% endmacro %}
 

@@ -173,7 +173,7 @@
 
 
 {#
-    Render the statement that gives `built` what `table` has and no model says: its privileges and
+    Render the statement that gives `built` what `table` has and the model does not say: its privileges and
     its columns' (to the letter: default privileges of the schema, revoked since, stay revoked),
     comments and storage parameters. A privilege that somebody other than the owner has granted
     is granted by the owner.
@@ -218,6 +218,7 @@
             union all
             select format('alter table %s set (%I = %L)', new_table, option_name, option_value)
             from pg_options_to_table(old_table.reloptions)
+            {{ "where option_name <> 'fillfactor'" if config.meta_get('fillfactor') }}
         loop
             execute step;
         end loop;

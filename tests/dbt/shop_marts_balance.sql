@@ -5,7 +5,7 @@ items_ledger as not materialized (
     select * from {{ ref('shop_items_ledger') }}
 ),
 
-items_plan as (
+items_plan as not materialized (
     select * from {{ ref('shop_items_plan') }}
 ),
 

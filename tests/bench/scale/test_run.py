@@ -1,4 +1,4 @@
-"""The gym's pipeline at a thousandth of its size: broken off, gone on with, with figures, nothing left behind."""
+"""The gym's pipeline at a thousandth of its size: interrupted and resumed, a row of figures a stage, nothing left."""
 
 import json
 from pathlib import Path

@@ -23,7 +23,7 @@ ITEMS = Template("""
     unique_key=$unique_key,
     indexes=[{'columns': ['item_id'], 'unique': true}, {'columns': ['color']}],
     on_schema_change='fail',
-    meta={'full_refresh_mode': $mode, 'swap_patience_seconds': $patience},
+    meta={'full_refresh_mode': $mode, 'swap_patience_seconds': $patience, 'fillfactor': $fillfactor},
     pre_hook=$pre_hook,
     post_hook=$post_hook,
 ) }}
@@ -44,6 +44,7 @@ IN_FILES: dict[str, object] = {
     "materialized": "incremental",
     "unique_key": "item_id",
     "patience": 5,
+    "fillfactor": False,
     "pre_hook": [],
     "post_hook": [],
     "contract": True,

@@ -155,6 +155,30 @@ def test_a_view_that_would_break_is_refused_before_the_build(items: Items) -> No
     items.refresh(**changed)
 
 
+def test_the_key_may_change_its_type(items: Items) -> None:
+    """The model's indexes on it have the new type's operator class then, which is no loss; one made by hand is one."""
+    indexes = (
+        "select pg_get_indexdef(indexrelid, 1, false), opcname from pg_index"
+        " inner join pg_opclass on pg_opclass.oid = indclass[0] where indrelid = 'core.items'::regclass order by 1"
+    )
+    before = items.table_id()
+    items.refresh(key_type="integer", columns="item_id::integer as item_id, color, price")
+    assert items.table_id() != before
+    assert items.connection.execute(indexes).fetchall() == [("color", "text_ops"), ("item_id", "int4_ops")]
+    items.connection.execute("create index by_hand on core.items (item_id, price)")
+    assert "a swap would lose: index by_hand" in items.fail(key_type="bigint")
+
+
+def test_the_models_fillfactor_goes_before_the_tables(items: Items) -> None:
+    options = "select reloptions from pg_class where oid = 'core.items'::regclass"
+    assert items.connection.execute(options).fetchall() == [(["fillfactor=90"],)]
+    items.connection.execute("alter table core.items set (fillfactor = 80, autovacuum_enabled = false)")
+    items.refresh()
+    assert items.connection.execute(options).fetchall() == [(["fillfactor=80", "autovacuum_enabled=false"],)]
+    items.refresh(fillfactor=100)
+    assert items.connection.execute(options).fetchall() == [(["fillfactor=100", "autovacuum_enabled=false"],)]
+
+
 @pytest.mark.parametrize("materialized", ["incremental", "table"])
 def test_a_view_of_the_models_name_makes_room(items: Items, materialized: str) -> None:
     items.connection.execute("drop table core.items; create view core.items as select 1 as item_id")
