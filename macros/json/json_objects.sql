@@ -10,7 +10,7 @@
 {#
     jsonb_to_record raises an error on anything but objects. Nearly every array is one of objects
     alone: to look at it costs half of making it anew. Strict, because a lax filter looks into
-    arrays within the array. Immutable functions alone, or Citus would not push it down.
+    arrays within the array. Immutable, because Citus pushes nothing else down.
 #}
 {% macro postgres__json_objects(expression) -%}
     jsonb_array_elements(case

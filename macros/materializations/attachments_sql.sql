@@ -60,7 +60,10 @@
             concat(
                 index_class.reloptions,
                 to_jsonb(pg_index) - '{indexrelid,indrelid,indkey,indexprs,indpred,indcheckxmin}'::text[]
-                {# An operator class or collation that the definition does not name follows from the column's type. #}
+                {#
+                    An operator class or collation that the definition does not name follows from the column's type.
+                    indkey lacks the columns of expressions and predicates, pg_depend those of a constraint's index.
+                #}
                 - case
                     when exists (
                         select from columns

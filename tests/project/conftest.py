@@ -137,8 +137,8 @@ class Dbt:
 def without_warnings(said: str) -> str:
     """See that dbt has warned of nothing; return what it said."""
     # The debug log names types that psycopg2 has no name for, uuid among them.
-    warnings_of_ours = re.sub(r"WARN=0|\[\S*WARNING\S*\]: The `type_code` \d+ was not recognized", "", said)
-    assert "WARN" not in warnings_of_ours, said
+    other = re.sub(r"WARN=0|\[\S*WARNING\S*\]: The `type_code` \d+ was not recognized", "", said)
+    assert "WARN" not in other, said
     assert "deprecat" not in said.lower(), said
     return said
 
