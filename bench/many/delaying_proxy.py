@@ -8,14 +8,15 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvloop
-
 BLOCK_BYTES = 64 * 1024
 
 
 @contextmanager
 def delaying_proxy(host: str, port: int, delay_ms: float) -> Iterator[int]:
     """Yield the port of a proxy on 127.0.0.1; an answer comes back `delay_ms` later, half of it each way.
+
+    It is never early, and up to a millisecond late each way: asyncio's own loop rounds up to whole milliseconds, where
+    uvloop rounds to the nearest one and counts from the time of its last wake-up.
 
     The proxy is a process of its own, so that it takes nothing of the clients' interpreter.
     """
@@ -33,7 +34,7 @@ def delaying_proxy(host: str, port: int, delay_ms: float) -> Iterator[int]:
 def _serve(outbox: "Connection[Any, Any]", host: str, port: int, delay: float) -> None:
     # A terminal sends Ctrl-C to all processes: the caller's ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvloop.run(_listen(outbox, host, port, delay))
+    asyncio.run(_listen(outbox, host, port, delay))
 
 
 async def _listen(outbox: "Connection[Any, Any]", host: str, port: int, delay: float) -> None:
