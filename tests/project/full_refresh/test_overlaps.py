@@ -101,6 +101,19 @@ def test_two_full_refreshes_of_one_model_succeed(items: Items, materialized: str
     assert items.connection.execute("select to_regclass('core.items__dbt_tmp')").fetchone() == (None,)
 
 
+def test_a_killed_builder_makes_nobody_wait(items: Items) -> None:
+    """The server would go on with its statement, and hold the model, for minutes."""
+    process = items.dbt.start(*items.command({"pre_hook": "select pg_sleep(300)"}))
+    try:
+        wait_until(lambda: runs(items.connection, "pg_sleep(300)"))
+    finally:
+        process.kill()
+        process.communicate()
+    assert not is_free(items.connection, "core.items")
+    wait_until(lambda: is_free(items.connection, "core.items"), seconds=30)
+    items.refresh()
+
+
 def test_a_failed_node_releases_its_lock_before_the_next_node(
     items: Items, address: Address, tmp_path: Path, connection: psycopg.Connection
 ) -> None:

@@ -1,0 +1,79 @@
+"""Kill -9 of dbt while it builds: each table is as it was or as it should be, and the next build heals the rest."""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import psycopg
+import pytest
+
+from tests.project.conftest import Bronze, Dbt, wait_until
+from tests.project.gym_feed import SALES, Feed
+
+OF_DBT = "from pg_stat_activity where datname = current_database() and application_name = 'dbt'"
+AT_WORK = f"select count(*) {OF_DBT} and state <> 'idle'"
+RELATIONS = (
+    "select nspname, relname from pg_class inner join pg_namespace as namespace on namespace.oid = relnamespace "
+    "where nspname in ('core', 'staging', 'marts') and relkind in ('r', 'p', 'v', 'm') order by 1, 2"
+)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_sigkill_of_dbt_at_random_moments(dbt: Dbt, bronze: Bronze, connection: psycopg.Connection, kills: int) -> None:
+    """Increments and full refreshes in turn, each killed in one of the models; no build in between mends anything."""
+    dice, feed = random.Random(kills), Feed(bronze, SALES)
+    bronze.load()
+    deliver(feed, dice, 1)
+    dbt.succeed("run", "--select", "source:evo.sales+")
+    relations = connection.execute(RELATIONS).fetchall()
+    counts: Counter[str] = Counter()
+    run = 1
+    while counts["killed"] < kills:
+        run += 1
+        before = SALES.core(connection)
+        deliver(feed, dice, run)
+        how = "full refresh" if counts["killed"] % 2 else "increment"
+        options = ["--full-refresh"] if how == "full refresh" else []
+        counts.update(kill_a_build(dbt, connection, dice, options))
+        core, after = SALES.core(connection), feed.expected()
+        for table, rows in core.items():
+            assert rows in (before[table], after[table]), f"{table} is neither the old nor the new one: {how}"
+            counts["tables found new" if rows == after[table] else "tables found old"] += 1
+
+    for options in ([], ["--full-refresh"]):
+        dbt.succeed("run", "--select", "source:evo.sales+", *options)
+        assert SALES.core(connection) == feed.expected()
+    assert connection.execute(RELATIONS).fetchall() == relations, "a killed build left a relation"
+    print("\n" + ", ".join(f"{what}: {times}" for what, times in sorted(counts.items())))
+    assert counts["killed in a transaction"]
+    assert counts["tables found old"]
+
+
+def deliver(feed: Feed, dice: random.Random, run: int) -> None:
+    """Land a run of so many records that its build takes some time."""
+    feed.write(run, 1, [feed.entity.draw(dice) for _ in range(3000)])
+    feed.load()
+
+
+def kill_a_build(dbt: Dbt, connection: psycopg.Connection, dice: random.Random, options: list[str]) -> dict[str, int]:
+    """Kill dbt soon after it began with some model; count whether that ended it, and in a transaction."""
+    model = dice.choice(list(SALES.tables))
+    process = dbt.start("--quiet", "run", "--select", *SALES.tables, *options)
+    try:
+        began = f"{AT_WORK} and position('\"model.ingot.{model}\"' in query) > 0"
+        wait_until(lambda: process.poll() is not None or one(connection, began) > 0)
+        time.sleep(dice.random() * 0.3)
+    finally:
+        process.kill()
+        at_work = one(connection, AT_WORK)
+        process.communicate()
+    # The server goes on with a statement until it finds out that nobody waits for it.
+    wait_until(lambda: one(connection, f"select count(*) {OF_DBT}") == 0)
+    killed = process.returncode == -signal.SIGKILL
+    return {"killed": killed, "killed in a transaction": killed and at_work > 0}
+
+
+def one(connection: psycopg.Connection, query: str) -> int:
+    [[found]] = connection.execute(query.encode()).fetchall()
+    return int(found)
