@@ -8,7 +8,7 @@ from rich.table import Table
 from bench.comparison import Comparison, Timing
 
 # Without a terminal rich assumes 80 columns and folds the figures.
-WIDTH_WITHOUT_TERMINAL = 160
+WIDTH_WITHOUT_TERMINAL = 240
 MIB = 1024**2
 # What a timing may have besides its seconds: heading, and the figure as text.
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
