@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import yaml
 from dbt_common.behavior_flags import BehaviorFlagRendered
+from hypothesis import settings
 
 from loaders.bronze import BronzeRoot, Folder
 from loaders.connection import Address, connect
@@ -31,6 +32,8 @@ from tests.processes import abandoned_folders, folder_of_process, free_port
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same examples in each run, however slow the machine; `--hypothesis-profile default` draws others.
+settings.load_profile("ci")
 REPOSITORY = Path(__file__).parent.parent
 _numbers = count(1)
 # Not pytest's own folder: it forgets old ones, whether a server runs there or not.
@@ -225,9 +228,10 @@ class Project:
             timeout=120,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, script: str = "") -> subprocess.Popen[str]:
+        """Start the command line, or a script of Python with its arguments."""
         return subprocess.Popen(
-            self.command(*arguments),
+            [sys.executable, "-c", script, *arguments] if script else self.command(*arguments),
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

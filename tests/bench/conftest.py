@@ -1,5 +1,6 @@
 """Three small layers in a fresh database, and a dbt project whose analyses ask them."""
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -61,3 +62,9 @@ def analyses_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(layers: Address) -> Run:
     """Three connections of one process, a second a row."""
     return Run(address=layers, driver="asyncpg", connections=3, seconds=1, seed=1, processes=1)
+
+
+@pytest.fixture
+def counted(run: Run) -> Run:
+    """The same for a number of queries, with time enough for them on any machine."""
+    return replace(run, seconds=30)

@@ -1,7 +1,5 @@
 """What tests of bench/ share: three small layers and their benchmarks, an environment, waits."""
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +40,6 @@ def use(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands find this address."""
     for name, value in address.environment.items():
         monkeypatch.setenv(name, value)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for a condition; it fails only where something hangs."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def sessions(connection: psycopg.Connection, application_name: str) -> int:

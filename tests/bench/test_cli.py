@@ -12,7 +12,8 @@ import pytest
 
 from bench.cli import cli, main
 from loaders.connection import Address, connect
-from tests.bench.support import REPOSITORY, sessions, use, wait_until
+from tests.bench.support import REPOSITORY, sessions, use
+from tests.waiting import wait_until
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -135,7 +136,7 @@ def test_queries_measures_a_mix_on_a_schedule(
         assert 60 < whole["done"] + whole["unsent"] < 140
         assert whole["done"] == sum(part["done"] for part in parts)
         assert list(whole["percentiles"])[:2] == ["50", "75"]
-        assert len(whole["series"]) == 2
+        assert len(whole["series"]) >= 2
         assert whole["overhead_us"] > 0
         assert whole["limit"]["samples"] > 0
     assert [len(figures["pgbench"][0][client]) for client in ("harness", "pgbench")] == [1, 1]

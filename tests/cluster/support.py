@@ -1,8 +1,7 @@
 """What the cluster's tests do to nodes and ask of rows."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ import psycopg
 from loaders.cluster import LocalCluster
 from loaders.connection import connect
 from loaders.server import LocalServer
+from tests.waiting import wait_until
 
 
 def each_once(connection: psycopg.Connection, records: int) -> None:
@@ -89,10 +89,3 @@ class Gate:
     def open(self) -> None:
         """Let the coordinator commit."""
         self.keeper.execute("select pg_advisory_unlock(1)")
-
-
-def wait_until(answer: Callable[[], bool], seconds: float = 60, pause: float = 0.02) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not answer():
-        assert time.monotonic() < give_up_at, "it did not come to that"
-        time.sleep(pause)

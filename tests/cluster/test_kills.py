@@ -13,11 +13,12 @@ from loaders.cluster import LocalCluster
 from loaders.connection import connect
 from loaders.errors import LoaderError
 from loaders.server import LocalServer
-from tests.cluster.support import between_commits, each_once, kill, wait_until
+from tests.cluster.support import between_commits, each_once, kill
 from tests.conftest import Project
 from tests.loaders.people import write_people
 from tests.project.conftest import Bronze, Dbt
 from tests.project.persons import PLACES
+from tests.waiting import wait_until
 
 # A node is killed at a moment of its own, which a busy machine moves: too uncertain for a run at every commit.
 pytestmark = pytest.mark.slow

@@ -37,7 +37,7 @@ def vega_files() -> list[Path]:
     return sorted((Path(spec.origin).parent / "_data").glob("*.csv"))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=TABLES,
     line_end=st.sampled_from(["\n", "\r\n"]),

@@ -19,7 +19,7 @@ from loaders.connection import connect
 from loaders.server import LocalServer
 from tests.conftest import Project, server_of_tests
 from tests.loaders.oracle import count
-from tests.loaders.people import each_once, kill_and_start, wait_until_copying, write_people
+from tests.loaders.people import SLOW_LOADER, each_once, kill_and_start, wait_until_copying, write_people
 
 RECORDS = 300_000
 
@@ -39,7 +39,7 @@ def frail(own: LocalServer, tmp_path: Path) -> Project:
 
 def load_while(project: Project, happens: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     """Run a load, let something happen once it copies, and return how it ended."""
-    process = project.start("load")
+    process = project.start("load", script=SLOW_LOADER)
     wait_until_copying(project.address, process)
     time.sleep(0.05)
     assert process.poll() is None
@@ -71,12 +71,9 @@ def test_sigkill_of_the_server_in_mid_load(frail: Project, own: LocalServer) -> 
         each_once(connection, 2 * RECORDS)
 
 
-def test_a_server_that_stays_away_is_one_error_and_a_rerun_mends_it(
-    frail: Project, own: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_stays_away_is_one_error_and_a_rerun_mends_it(frail: Project, own: LocalServer) -> None:
     write_people(frail, files=2, records=RECORDS)
-    monkeypatch.setenv("PYTHONPATH", "")
-    process = frail.start("load", "--retry-seconds", "8")
+    process = frail.start("load", "--retry-seconds", "8", script=SLOW_LOADER)
     wait_until_copying(own.address, process)
     own.down()
     _, said = process.communicate(timeout=120)
@@ -223,7 +220,7 @@ def test_a_full_disk_fails_the_load_and_a_rerun_mends_it(small_disk: Path, own: 
 def test_a_loader_that_stands_still_is_not_undone(project: Project, connection: psycopg.Connection) -> None:
     """A loader that stands still is not mistaken for a dead one; once it is dead, the next one takes over."""
     records = write_people(project, files=2, records=RECORDS)
-    process = project.start("load")
+    process = project.start("load", script=SLOW_LOADER)
     wait_until_copying(project.address, process)
     process.send_signal(signal.SIGSTOP)
     rival = project.run("load")

@@ -24,7 +24,7 @@ VISIBLE = (
 
 @contextmanager
 def readers(project: Project, expected: int) -> Iterator[list[int]]:
-    """Read what a staging view shows, over and over; an error if it is not whole, or a lock is waited for 0.1 s."""
+    """Read what a staging view shows, over and over; an error if it is not whole, or a lock is waited for a second."""
     read: list[int] = []
     errors: list[BaseException] = []
     stop = threading.Event()
@@ -32,7 +32,7 @@ def readers(project: Project, expected: int) -> Iterator[list[int]]:
     def run() -> None:
         try:
             with psycopg.connect(project.address.conninfo, autocommit=True) as connection:
-                connection.execute("set lock_timeout = '100ms'")
+                connection.execute("set lock_timeout = '1s'")
                 while not stop.is_set():
                     assert connection.execute(VISIBLE.encode()).fetchone() == (expected, expected)
                     read.append(expected)
@@ -64,6 +64,7 @@ def test_readers_see_the_old_rows_until_the_new_are_whole(project: Project, conn
         for _ in range(3):
             project.load("people", full_refresh=True, batch_files=2)
     assert len(read) > 3
+    assert project.load("people").left == 0
     each_once(connection, records)
     # What no snapshot needs is dropped, with what the ledger knows of it.
     assert count(connection, SEGMENTS) == count(connection, "select count(*) from ops.segments") == 1

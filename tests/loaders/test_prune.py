@@ -175,7 +175,7 @@ class TestSpace:
         for day in range(7):
             rows = "".join(f"{day}-{row},name {row},{'x' * 40}\n" for row in range(30_000))
             project.write(f"people/{day}.csv", "id,name,filler\n" + rows)
-            project.load("people")
+            project.load("people", workers=1)
             build(connection)
             sizes.append(pruned(connection, keep_loads=2).bytes_after)
         assert max(sizes[2:]) <= 1.1 * sizes[2], sizes
@@ -343,7 +343,10 @@ def test_sigkill_of_prune_and_restore(project: Project, connection: psycopg.Conn
     """
     dice = random.Random(kills)
     interrupted = changed = 0
-    for number in range(kills):
+    for number in range(2 * kills):
+        # On a fast machine some commands end before their kill.
+        if number >= kills and interrupted > kills / 2:
+            break
         build(connection)
         for arguments in (["prune", "--keep-loads", str(number % 2)], ["load", "--restore", "people.rows"]):
             before = connection.execute(STATUSES).fetchall()
@@ -359,7 +362,7 @@ def test_sigkill_of_prune_and_restore(project: Project, connection: psycopg.Conn
     assert count(connection, "select count(*) from staging.people__rows") == 0
     assert project.run("load", "--restore", "people.rows").returncode == 0
     each_once(connection, records)
-    print(f"\n{interrupted} of {2 * kills} commands killed, {changed} had changed the ledger: 0 differences")
+    print(f"\n{interrupted} commands killed, {changed} had changed the ledger: 0 differences")
 
 
 def kill(project: Project, connection: psycopg.Connection, arguments: list[str], *, after: float) -> bool:

@@ -18,7 +18,7 @@ from loaders.errors import ServerError
 from loaders.server import LocalServer
 from tests.conftest import Project
 from tests.loaders.oracle import count
-from tests.loaders.people import each_once, write_people
+from tests.loaders.people import SLOW_LOADER, each_once, write_people
 from tests.processes import free_port
 
 
@@ -184,12 +184,13 @@ def test_a_pool_of_transactions_is_refused_and_nothing_leaks_into_it(
 
 
 def test_a_pool_of_sessions_is_used(project: Project, connection: psycopg.Connection, pooler: Pooler) -> None:
-    records = write_people(project, files=2, records=100_000)
-    set_database(connection, idle_session_timeout="300ms")
+    records = write_people(project, files=2, records=200_000)
+    set_database(connection, idle_session_timeout="1s")
     # Main session, two workers: none is left for another look at the pooler.
     with pooler("session", 3) as pooled:
-        done = project.run("load", PGPORT=str(pooled.port))
-    assert (done.returncode, done.stderr) == (0, "")
+        process = Project(project.folder, pooled).start("load", script=SLOW_LOADER)
+        _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, "")
     each_once(connection, records)
 
 

@@ -5,9 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,13 +33,6 @@ _numbers = count(1)
 # The first of the two keys of a builder's lock; the second is the hash of the model's name.
 LOCK_MODEL = 0x49_4E_47_04
 PEOPLE_HEADER = "id,name,age,isMarried,city,state,country\n"
-
-
-def wait_until(answer: Callable[[], bool], seconds: float = 60) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not answer():
-        assert time.monotonic() < give_up_at, "it did not come to that"
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

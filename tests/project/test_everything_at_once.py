@@ -300,7 +300,7 @@ def check_waits(scene: Scene) -> None:
 def test_everything_at_once(scene: Scene, dbt_folder: Path, seconds: int) -> None:
     if seconds < 60:  # beside the rest of the suite, on as many cores: only a wait that is no matter of load counts
         with connect(scene.administrator) as connection:
-            connection.execute("alter system set deadlock_timeout = '1s'")
+            connection.execute("alter system set deadlock_timeout = '3s'")
             connection.execute("select pg_reload_conf()")
     for number in range(12):
         write_persons(scene, random.Random(number), number)

@@ -1,7 +1,6 @@
 """Invariants 4 to 6: each load applied once, in any order the same rows, unchanged rows not written."""
 
 import random
-import time
 
 import psycopg
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.project.conftest import Bronze, Dbt
 from tests.project.loads import complete, complete_in_any_order
 from tests.project.persons import CORE, PLACES
+from tests.waiting import wait_for_statistics
 
 Person = tuple[int, str, int | None, bool | None, str, str, str]
 PEOPLE = ["--select", "source:people+"]
@@ -141,8 +141,8 @@ def test_a_no_op_run_costs_little(dbt: Dbt, bronze: Bronze, connection: psycopg.
         "select coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0) from pg_stat_all_tables "
         "where relname = 'people__persons'"
     )
-    time.sleep(1.1)  # statistics are reported once a second
+    wait_for_statistics(connection)
     before = connection.execute(scans).fetchone()
     dbt.succeed("run", "--select", "+people")
-    time.sleep(1.1)
+    wait_for_statistics(connection)
     assert connection.execute(scans).fetchone() == before

@@ -8,8 +8,9 @@ from collections import Counter
 import psycopg
 import pytest
 
-from tests.project.conftest import Bronze, Dbt, wait_until
+from tests.project.conftest import Bronze, Dbt
 from tests.project.gym_feed import SALES, Feed
+from tests.waiting import wait_until
 
 OF_DBT = "from pg_stat_activity where datname = current_database() and application_name = 'dbt'"
 AT_WORK = f"select count(*) {OF_DBT} and state <> 'idle'"
@@ -29,7 +30,8 @@ def test_sigkill_of_dbt_at_random_moments(dbt: Dbt, bronze: Bronze, connection: 
     relations = connection.execute(RELATIONS).fetchall()
     counts: Counter[str] = Counter()
     run = 1
-    while counts["killed"] < kills:
+    # More than asked for where all kills came between two models, or after the last one.
+    while counts["killed"] < kills or not (counts["killed in a transaction"] and counts["tables found old"]):
         run += 1
         before = SALES.core(connection)
         deliver(feed, dice, run)
@@ -46,8 +48,6 @@ def test_sigkill_of_dbt_at_random_moments(dbt: Dbt, bronze: Bronze, connection: 
         assert SALES.core(connection) == feed.expected()
     assert connection.execute(RELATIONS).fetchall() == relations, "a killed build left a relation"
     print("\n" + ", ".join(f"{what}: {times}" for what, times in sorted(counts.items())))
-    assert counts["killed in a transaction"]
-    assert counts["tables found old"]
 
 
 def deliver(feed: Feed, dice: random.Random, run: int) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from loaders.connection import connect
 from tests.conftest import REPOSITORY
-from tests.project.conftest import LOCK_MODEL, Bronze, Dbt, wait_until
+from tests.project.conftest import LOCK_MODEL, Bronze, Dbt
 from tests.project.gym_feed import MEMBERS, Feed, member
 from tests.project.loads import complete
+from tests.waiting import wait_until
 
 LOCK_ROWS = 0x49_4E_47_03
 PERSON = "{},30,true,Lima,Lima,Peru"

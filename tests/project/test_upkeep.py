@@ -14,7 +14,8 @@ from loaders.ledger_version import SCHEMA
 from loaders.locks import LOCK_LOAD
 from loaders.server import LocalServer
 from tests.conftest import REPOSITORY
-from tests.project.conftest import Dbt, wait_until
+from tests.project.conftest import Dbt
+from tests.waiting import wait_until
 
 MODEL = (
     "{{ config(materialized='table', indexes=[{'columns': ['item_id']}]) }} select 1::bigint as item_id, 'a' as text"

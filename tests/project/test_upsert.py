@@ -9,6 +9,7 @@ import pytest
 from bench.compare.scratch_project import write_scratch_project
 from loaders.connection import Address
 from tests.project.conftest import Dbt
+from tests.waiting import wait_for_statistics
 
 MODEL = """
 {{{{ config(
@@ -110,8 +111,10 @@ def test_a_small_delta_is_looked_up_and_a_large_one_hashed(table: Table) -> None
     scans = "select seq_tup_read from pg_stat_user_tables where relname = 'items'"
     for share, is_read_whole in ((10, False), (2, True)):
         table.land(f"select i % 50, i, md5(i::text) from generate_series(1, 20000, {share}) as i")
+        wait_for_statistics(table.connection)
         before = table.number(scans)
         table.run()
+        wait_for_statistics(table.connection)
         assert (table.number(scans) - before >= 20_000) == is_read_whole, share
 
 
@@ -198,7 +201,7 @@ def test_re_delivered_rows_leave_no_bloat(table: Table) -> None:
         f"from generate_series(1, {rows}) as i where i % 5 = DELIVERY % 5"
     )
     table.dbt.succeed("run-operation", "deliver", "--args", json.dumps({"landed": delivered, "times": 50}))
-    table.connection.execute("select pg_stat_force_next_flush()")
+    wait_for_statistics(table.connection)
     assert table.number("select n_tup_upd from pg_stat_user_tables where relname = 'items'") > 5_000
     grown, grown_size = table.number(share), table.number(size)
     assert grown < 1.1 * fresh, (grown, fresh)

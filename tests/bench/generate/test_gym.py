@@ -16,7 +16,8 @@ from bench.cli import main
 from bench.errors import ToolError
 from bench.generate import gym
 from bench.generate.gym import generate_gym, generate_gym_day
-from tests.bench.support import REPOSITORY, wait_until
+from tests.bench.support import REPOSITORY
+from tests.waiting import wait_until
 
 SCALE = 0.0002
 Record = dict[str, Any]

@@ -19,13 +19,30 @@ from bench.errors import ToolError
 from bench.many.run_queries import MODES, Mode
 from loaders.connection import Address
 from loaders.errors import ServerError
-from tests.bench.support import REPOSITORY, sessions, wait_until
+from tests.bench.support import REPOSITORY, sessions
+from tests.waiting import wait_until
 
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def run(address: Address, *payloads: Any, mode: Mode, **options: Any) -> list[QueryResult]:
     return run_queries(address.conninfo, payloads, mode=mode, **{"workers": 2, "progress": False} | options)
+
+
+def function(name: str, condition: str) -> bytes:
+    """A function that waits for a condition, a minute at most, and returns its session's process."""
+    return f"""
+        create function {name}() returns int language plpgsql as $$
+        begin
+            for attempt in 1..6000 loop
+                perform pg_stat_clear_snapshot();
+                exit when {condition};
+                perform pg_sleep(0.01);
+            end loop;
+            return pg_backend_pid();
+        end
+        $$
+    """.encode()
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +83,23 @@ def test_results_are_in_the_payloads_order_and_errors_are_theirs(address: Addres
 
 
 @each_mode
-def test_as_they_come_short_ones_overtake_a_long_one(address: Address, mode: Mode) -> None:
-    payloads = [("select pg_sleep(1)", []), *(("select $1::int", [number]) for number in range(9))]
-    results = run(address, *payloads, mode=mode, ordered=False)
+def test_as_they_come_short_ones_overtake_a_long_one(
+    address: Address, connection: psycopg.Connection, mode: Mode
+) -> None:
+    connection.execute("create table short (number int)")
+    connection.execute(function("goes_last", "(select count(*) from short) = 9"))
+    short = [("insert into short values ($1)", [number]) for number in range(9)]
+    results = run(address, ("select goes_last(), pg_sleep(0.5)", []), *short, mode=mode, ordered=False, read_only=False)
     assert results[-1].index == 0, "one worker kept the long one, the other took all the rest"
     assert sorted(result.index for result in results) == list(range(10))
 
 
 @each_mode
-def test_each_worker_keeps_its_connection(address: Address, mode: Mode) -> None:
-    results = run(address, *[("select pg_backend_pid() from pg_sleep(0.02)", [])] * 20, mode=mode, workers=2)
+def test_each_worker_keeps_its_connection(address: Address, connection: psycopg.Connection, mode: Mode) -> None:
+    both = "(select count(*) from pg_stat_activity where state = 'active' and query like 'select meets()%') = 2"
+    connection.execute(function("meets", both))
+    payloads = [("select meets()", []), ("select meets()", []), *[("select pg_backend_pid()", [])] * 18]
+    results = run(address, *payloads, mode=mode, workers=2)
     assert len({result.rows[0][0] for result in results}) == 2
 
 

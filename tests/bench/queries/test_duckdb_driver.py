@@ -28,7 +28,7 @@ def run(address: Address, connection: psycopg.Connection, tmp_path: Path, monkey
     connection.execute(created.encode())
     with duckdb.connect(path) as file:
         file.execute(created)
-    return Run(address=address, driver="duckdb", connections=2, seconds=0.3, seed=1, processes=1)
+    return Run(address=address, driver="duckdb", connections=2, seconds=30, seed=1, processes=1)
 
 
 def older(run: Run) -> Benchmark:

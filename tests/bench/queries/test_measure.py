@@ -1,6 +1,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import groupby
 
 import psutil
 import pytest
@@ -14,12 +15,13 @@ from bench.queries.run import Mix, Run
 from bench.queries.worker import fetch, open_sessions
 from loaders.connection import connect
 from loaders.errors import ServerError
-from tests.bench.support import AGE, CORE, MART, SERVER_DRIVERS, asking, sessions, wait_until
+from tests.bench.support import AGE, CORE, MART, SERVER_DRIVERS, asking, sessions
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
-def test_every_query_is_answered_once(run: Run, driver: str) -> None:
-    rows = measure(MART, [1, 10, 100], replace(run, driver=driver, processes=2))
+def test_every_query_is_answered_once(counted: Run, driver: str) -> None:
+    rows = measure(MART, [1, 10, 100], replace(counted, driver=driver, processes=2))
     assert [(row.n, row.done, row.errors) for row in rows] == [
         (1, 1, 0),
         (10, 10, 0),
@@ -34,13 +36,13 @@ def test_every_query_is_answered_once(run: Run, driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
-def test_the_query_is_prepared_once_a_connection(run: Run, driver: str) -> None:
+def test_the_query_is_prepared_once_a_connection(counted: Run, driver: str) -> None:
     counting = asking("select count(*) from pg_prepared_statements where statement like '%counting%' and $1 > 0")
-    (row,) = measure(counting, [50], replace(run, driver=driver))
+    (row,) = measure(counting, [50], replace(counted, driver=driver))
     assert row.done == 50
     # One statement, however often and with whatever size of number it is asked.
     wide = replace(counting, parameters=(Parameter("any", "integer", range(1, 10**6 + 1)),))
-    assert uvloop.run(answers_of(wide, replace(run, driver=driver))) == {1}
+    assert uvloop.run(answers_of(wide, replace(counted, driver=driver))) == {1}
 
 
 async def answers_of(benchmark: Benchmark, run: Run) -> set[int]:
@@ -58,24 +60,26 @@ def test_a_row_ends_with_its_seconds_and_says_what_was_done(run: Run) -> None:
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
-def test_errors_are_counted_beside_answers(run: Run, driver: str) -> None:
-    # The warm-up is ten queries; the sequence lets those pass, and then every query fails.
-    with connect(run.address) as connection:
+def test_errors_are_counted_beside_answers(counted: Run, driver: str) -> None:
+    # The warm-up is ten queries a connection, or fewer where they take long; after thirty every query fails.
+    with connect(counted.address) as connection:
         connection.execute("create sequence if not exists asked")
         connection.execute("select setval('asked', 1, false)")
     text = "select 1 / (case when nextval('asked') > 30 then 0 else 1 end), $1::int"
-    (row,) = measure(asking(text), [20], replace(run, driver=driver))
-    assert (row.done, row.errors) == (0, 20)
+    (row,) = measure(asking(text), [60], replace(counted, driver=driver))
+    assert row.done + row.errors == 60
+    assert row.errors >= 30
     assert row.first_error == "division by zero."
 
 
-def test_a_worker_whose_connection_is_gone_stops(run: Run) -> None:
-    with connect(run.address) as connection:
+def test_a_worker_whose_connection_is_gone_stops(counted: Run) -> None:
+    with connect(counted.address) as connection:
         connection.execute("create sequence if not exists lived")
         connection.execute("select setval('lived', 1, false)")
     text = "select case when nextval('lived') > 30 then pg_terminate_backend(pg_backend_pid()) end, $1::int"
-    (row,) = measure(asking(text), [3000], run)
-    assert (row.done, row.errors) == (0, 3)
+    (row,) = measure(asking(text), [3000], counted)
+    assert row.errors == 3
+    assert row.done < 30
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
@@ -103,18 +107,20 @@ def test_too_many_connections_are_told_with_a_remedy(run: Run, driver: str) -> N
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
-def test_text_arguments(run: Run, driver: str) -> None:
+def test_text_arguments(counted: Run, driver: str) -> None:
     word = Parameter("word", "text", ("it's", "plain", ""))
     (row,) = measure(
-        Benchmark("w", "w", "mart", "select 1 / (length($1) + 1)", (word,)), [9], replace(run, driver=driver)
+        Benchmark("w", "w", "mart", "select 1 / (length($1) + 1)", (word,)), [9], replace(counted, driver=driver)
     )
     assert (row.done, row.errors) == (9, 0)
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "libpq", "psycopg-pipeline"])
 def test_an_open_loop_asks_what_is_due(run: Run, driver: str) -> None:
-    one, all_ = measure(MART, [7, None], replace(run, driver=driver, rate=100, processes=2))
+    run = replace(run, driver=driver, rate=100, processes=2)
+    [one] = measure(MART, [7], replace(run, seconds=30))
     assert (one.done, one.unsent) == (7, 0)
+    [all_] = measure(MART, [None], run)
     # A Poisson process: its count has a deviation of 10.
     assert 50 < all_.done + (all_.unsent or 0) < 150
     [taken] = all_.rounds
@@ -138,7 +144,7 @@ def test_an_open_loop_that_the_server_cannot_follow_says_how_much_was_not_sent(r
 
 @pytest.mark.parametrize("driver", ["asyncpg", "libpq"])
 def test_a_stall_shows_in_the_open_loop_and_hides_in_the_closed_one(run: Run, driver: str) -> None:
-    run = replace(run, driver=driver, connections=2, processes=1, seconds=2.2)
+    run = replace(run, driver=driver, connections=2, processes=1, seconds=4)
     (closed,) = while_stalled(run, 1.0)
     (opened,) = while_stalled(replace(run, rate=700), 1.0)
     assert closed.p50_ms is not None
@@ -156,7 +162,7 @@ def while_stalled(run: Run, seconds: float) -> list[Row]:
     def stall() -> None:
         with connect(run.address) as connection:
             wait_until(lambda: sessions(connection, "ingot bench") == run.connections)
-            time.sleep(0.5)  # past the warm-up
+            time.sleep(1.5)  # past the drawing of arguments and the warm-up
             with connection.transaction():
                 connection.execute("lock table people_older_than in access exclusive mode")
                 time.sleep(seconds)
@@ -169,9 +175,9 @@ def while_stalled(run: Run, seconds: float) -> list[Row]:
 
 
 @pytest.mark.parametrize("driver", SERVER_DRIVERS)
-def test_a_mix_draws_by_weight_and_adds_up(run: Run, driver: str) -> None:
+def test_a_mix_draws_by_weight_and_adds_up(counted: Run, driver: str) -> None:
     mix = Mix((CORE, MART), (1, 4))
-    core, mart, total = measure_mixes([mix], [500], replace(run, driver=driver, processes=2))
+    core, mart, total = measure_mixes([mix], [500], replace(counted, driver=driver, processes=2))
     assert (total.query, total.done) == ("total", 500)
     assert core.done + mart.done == 500
     assert 395 <= mart.done <= 405, "each block of five has one of core's, wherever the quotas cut it"
@@ -179,14 +185,15 @@ def test_a_mix_draws_by_weight_and_adds_up(run: Run, driver: str) -> None:
     assert mart.overhead_us is None
 
 
-def test_errors_in_a_mix_belong_to_their_query(run: Run) -> None:
+def test_errors_in_a_mix_belong_to_their_query(counted: Run) -> None:
     # It fails from age 60 on, which the warm-up draws too: so only after a while.
-    with connect(run.address) as connection:
+    with connect(counted.address) as connection:
         connection.execute("create sequence if not exists mixed")
     text = "select 1 / (case when nextval('mixed') > 30 then 0 else 1 end), $1::int"
-    bad, mart, total = measure_mixes([Mix((asking(text), MART), (1, 1))], [300], run)
-    assert bad.done == mart.errors == 0
-    assert bad.errors == total.errors == 300 - mart.done
+    bad, mart, total = measure_mixes([Mix((asking(text), MART), (1, 1))], [300], counted)
+    assert mart.errors == 0
+    assert bad.done < 30
+    assert bad.errors == total.errors == 300 - mart.done - bad.done
     assert bad.first_error == "division by zero."
 
 
@@ -204,11 +211,11 @@ def test_processes(run: Run, asked: int | None, expected: int, monkeypatch: pyte
     assert replace(run, processes=asked).process_count == expected
 
 
-def test_a_longer_warm_up_is_before_the_clock(run: Run) -> None:
-    with connect(run.address) as connection:
+def test_a_longer_warm_up_is_before_the_clock(counted: Run) -> None:
+    with connect(counted.address) as connection:
         connection.execute("create sequence warmed")
         counting = replace(asking("select nextval('warmed'), pg_sleep(0.01), $1::int"), parameters=(AGE,))
-        (row,) = measure(counting, [3], replace(run, warm_up=0.5))
+        (row,) = measure(counting, [3], replace(counted, warm_up=0.5))
         asked = connection.execute("select last_value from warmed").fetchone()
     assert row.done == 3
     assert asked is not None
@@ -216,20 +223,21 @@ def test_a_longer_warm_up_is_before_the_clock(run: Run) -> None:
     assert asked[0] > 3 * 20
 
 
-def test_rounds_alternate_and_each_begins_with_another(run: Run) -> None:
-    with connect(run.address) as connection:
+def test_rounds_alternate_and_each_begins_with_another(counted: Run) -> None:
+    with connect(counted.address) as connection:
         connection.execute("create table asked (n serial, who text)")
     one, two = (
         replace(asking(f"insert into asked (who) values ('{who}') returning $1::int"), name=who) for who in "ab"
     )
-    rows = measure_mixes([Mix.of(one), Mix.of(two)], [5, 6], run, rounds=3)
+    rows = measure_mixes([Mix.of(one), Mix.of(two)], [5, 6], counted, rounds=3)
     assert [(row.query, row.n, [taken.done for taken in row.rounds]) for row in rows] == [
         ("a", 5, [5] * 3), ("a", 6, [6] * 3), ("b", 5, [5] * 3), ("b", 6, [6] * 3),
     ]  # fmt: skip
-    with connect(run.address) as connection:
+    with connect(counted.address) as connection:
         order = "".join(who for (who,) in connection.execute("select who from asked order by n").fetchall())
-    # Ten a connection warm it up before its rows.
-    assert order == "".join(who * (3 * 10 + 5 + 6) for who in "abbaab")
+    assert "".join(who for who, _ in groupby(order)) == "abab"
+    # As often as the rows say, after ten a connection that warm it up, or fewer where they take long.
+    assert 3 * 2 * (5 + 6) < len(order) <= 3 * 2 * (5 + 6 + 3 * 10)
 
 
 def test_a_slow_query_goes_on_until_it_has_enough_answers_or_its_limit(run: Run) -> None:
@@ -239,19 +247,20 @@ def test_a_slow_query_goes_on_until_it_has_enough_answers_or_its_limit(run: Run)
     assert [*row.rounds[0].percentiles] == ["50", "75", "90", "95"]
     assert not row.rounds[0].was_cut
     [row] = measure(slow, [None], replace(run, seconds=0.2, most_seconds=0.3))
-    assert 3 < row.done < 200
+    assert 3 <= row.done < 200
     assert row.rounds[0].was_cut
 
 
-def test_a_query_that_takes_too_long_is_ended_and_counts_as_an_error(run: Run) -> None:
-    with connect(run.address) as connection:
+def test_a_query_that_takes_too_long_is_ended_and_counts_as_an_error(counted: Run) -> None:
+    with connect(counted.address) as connection:
         connection.execute("create sequence slept")
     slow = asking("select case when nextval('slept') > 30 then pg_sleep(60) end, $1::int")
     for driver in ("asyncpg", "psycopg", "libpq"):
-        with connect(run.address) as connection:
+        with connect(counted.address) as connection:
             connection.execute("select setval('slept', 1, false)")
-        [row] = measure(slow, [3], replace(run, driver=driver, timeout=0.1))
-        assert (row.done, row.errors) == (0, 3)
+        [row] = measure(slow, [6], replace(counted, driver=driver, timeout=0.5))
+        assert row.done + row.errors == 6
+        assert row.errors > 0
         assert row.first_error == "canceling statement due to statement timeout."
 
 
@@ -262,7 +271,7 @@ def test_the_time_in_which_connections_idle_is_not_in_the_rate(run: Run) -> None
     [taken] = row.rounds
     assert taken.seconds > 2.5, "the slow one of 12 queries a worker"
     assert taken.qps is not None
-    assert taken.qps > 2.5 * taken.done / taken.seconds
+    assert taken.qps > 1.5 * taken.done / taken.seconds
 
 
 def test_the_anchor_and_the_limit_are_of_each_round(run: Run) -> None:

@@ -23,7 +23,8 @@ from bench.tune.indexes import BuiltIndex
 from bench.tune.plans import SAME_PLAN, Plan, change_in_words, read_plan
 from bench.tune.trials import Question, Trial, Tuning, UnreadTable, WrittenPlan, compare_plans, tune
 from loaders.connection import Address, connect
-from tests.bench.support import REPOSITORY, sessions, use, wait_until
+from tests.bench.support import REPOSITORY, sessions, use
+from tests.waiting import wait_until
 
 OLDER = Benchmark(
     "older",

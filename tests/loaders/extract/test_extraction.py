@@ -1,5 +1,6 @@
 """Extraction from a real HTTP server: every record once, as it came, or a refusal by name and nothing that lands."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from typing import Any
@@ -166,7 +167,7 @@ class TestCursor:
 class TestTemporaryErrors:
     @pytest.fixture(autouse=True)
     def _declare(self, extractor: Extractor) -> None:
-        extractor.declare("/pages", PAGES, timeout_seconds=0.3)
+        extractor.declare("/pages", PAGES)
 
     @pytest.mark.parametrize(
         ("answer", "said"),
@@ -185,8 +186,13 @@ class TestTemporaryErrors:
         assert extractor.said[0].startswith(said)
 
     def test_nobody_asks_before_retry_after(self, extractor: Extractor) -> None:
-        until = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-        extractor.api.faults.append(times(1, Answer(429, headers={"Retry-After": until}), page="3"))
+        refuse_once = times(1, Answer(429), page="3")
+
+        def refuse(asked: Asked) -> Answer | None:
+            until = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+            return (answer := refuse_once(asked)) and replace(answer, headers={"Retry-After": until})
+
+        extractor.api.faults.append(refuse)
         extractor.run(requests=4)
         [refused_at, *again] = [asked.at for asked in extractor.api.asked if asked.query["page"] == "3"]
         # Requests that were under way arrive; the others wait until the second that was named, one from now at least.
@@ -198,6 +204,7 @@ class TestTemporaryErrors:
         def slow_once(api: RestApi, asked: Asked) -> None:
             api.delay = 0.5 if asked.number == 2 else 0.0
 
+        extractor.declare("/pages", PAGES, timeout_seconds=0.3)
         extractor.api.before_page = slow_once
         result = extractor.run()
         assert extractor.written(result.run_id) == extractor.api.records

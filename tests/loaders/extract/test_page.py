@@ -29,7 +29,7 @@ def test_bytes_stay_as_they_are() -> None:
     assert read(b'{"meta": {"total": "3"}, "data": [' + b" , ".join(rows) + b"]}") == Page(rows, total=3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(VALUES, max_size=3), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_any_json_is_cut_into_lines(rows: list[Any], indent: int | str | None, ascii_only: bool) -> None:
     body = json.dumps({"before": rows, "data": rows}, indent=indent, ensure_ascii=ascii_only).encode(errors="replace")

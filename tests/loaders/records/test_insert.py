@@ -152,7 +152,7 @@ typed_records = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     records=st.lists(typed_records, max_size=20, unique_by=lambda record: record.id),
     use_copy=st.booleans(),

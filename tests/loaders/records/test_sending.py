@@ -12,6 +12,7 @@ from psycopg import sql
 from loaders import InsertResult, insert_records
 from loaders.connection import Address
 from loaders.server import LocalServer
+from tests.waiting import wait_for_statistics
 
 WAYS = pytest.mark.parametrize("use_copy", [True, False], ids=["temporary table", "executemany"])
 
@@ -82,7 +83,7 @@ def test_a_key_that_is_there_costs_a_statement_a_chunk_and_leaves_no_table(
     records = [note("a", number) for number in range(500)]
     result = insert(address, records, on_conflict="update", key=["kind", "number"], chunk_size=50)
     assert (result.inserted, result.successful_chunks) == (500, 10)
-    notes.execute("select pg_stat_force_next_flush()")
+    wait_for_statistics(notes)
     [[updated]] = notes.execute("select n_tup_upd from pg_stat_user_tables where relname = 'notes'").fetchall()
     assert updated == 2
     assert notes.execute("select count(*) from pg_class where relname like 'ingot rec%'").fetchone() == (0,)

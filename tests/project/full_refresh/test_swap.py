@@ -108,7 +108,7 @@ def test_readers_see_no_error_and_no_empty_table(surrounded: Items, materialized
     queries = ["core.items", "other.red", "core.paired", "core.items as a join other.red as b on a.item_id = b.number"]
     asked = [f"select count(*) from {relations}" for relations in queries] + ["select n from core.red_count"]
     # Waits of more than 0.1 s are counted where nothing else runs: in test_everything_at_once.
-    longest_wait_ms = 0 if mode == "in_place" else 1000
+    longest_wait_ms = 0 if mode == "in_place" else 3000
     with readers(surrounded.dbt.address, asked, longest_wait_ms=longest_wait_ms) as answers:
         for _ in range(3):
             surrounded.refresh(mode=mode, materialized=materialized)
@@ -127,16 +127,16 @@ def test_a_long_reader_delays_the_refresh_and_nobody_else(items: Items) -> None:
     ):
         with long_reader.transaction():
             long_reader.execute("select 1 from core.items limit 1")
-            said = items.fail(patience=3, **impossible)
+            said = items.fail(patience=6, **impossible)
         during = len(asked)
         pid = long_reader.info.backend_pid
         items.refresh(**impossible)
-    assert "was not free for a moment in 3 s; it stays as it was: canceling statement due to lock timeout" in said
+    assert "was not free for a moment in 6 s; it stays as it was: canceling statement due to lock timeout" in said
     assert re.search(rf"held by process .*\b{pid}\b", said), said
     assert during > 100
     assert {answer for _, _, answer in asked} == {(1000,)}
-    assert max(seconds for seconds, _, _ in asked) < 1.5, (
-        "half of the patience: no one waited for the refresh to give up"
+    assert max(seconds for seconds, _, _ in asked) < 4, (
+        "less than the patience: no one waited for the refresh to give up"
     )
 
 
