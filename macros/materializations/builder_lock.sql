@@ -10,26 +10,27 @@
 #}
 {% macro lock_model() %}
     {# Of a DuckDB file one process is the only builder. #}
-    {% if ingot.is_building() and not model.batch and target.type != 'duckdb' %}
+    {% if ingot.is_building() and target.type != 'duckdb' %}
         {% do ingot.end_with_client() %}
-        {% do ingot.wait_for_model('1229866756, ' ~ ingot.name_hash(this)) %}
-        {% do ingot.current_relation(this) %}
+        {% if not model.batch %}
+            {% do ingot.wait_for_model('1229866756, ' ~ ingot.name_hash(this)) %}
+            {% do ingot.current_relation(this) %}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 
 
 {#
-    Have the server end this session's statement soon after dbt is gone. Without that it would go on
-    to the end of an insert of minutes, and hold the model's lock, for a dbt that kill -9 has ended.
+    Have the server end this session's statement soon after dbt is gone. Without that it finishes an
+    insert of minutes, and holds the model's lock, for a dbt that was killed.
 
-    Left out where the server has no such setting (before 14) or no such means (on Windows), and
-    where somebody has chosen a value.
+    Left out on a server that cannot do it (on Windows), and where somebody has chosen a value.
 #}
 {% macro end_with_client() %}
     {% do run_query("
         do $$
         begin
-            if current_setting('client_connection_check_interval', true) = '0' then
+            if current_setting('client_connection_check_interval') = '0' then
                 set client_connection_check_interval = '2s';
             end if;
         exception when invalid_parameter_value then

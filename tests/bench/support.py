@@ -1,4 +1,4 @@
-"""What tests of bench/ share: three small layers and their benchmarks, an environment, waits."""
+"""What tests of bench/ share: three small layers and their benchmarks, an environment, a count of sessions."""
 
 from dataclasses import replace
 from pathlib import Path

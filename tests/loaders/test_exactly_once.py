@@ -1,7 +1,6 @@
 """Invariants 1 and 2: wholly or not at all, and once, through reruns, rivals and kills."""
 
 import signal
-import time
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from loaders.retry import is_temporary
 from tests.conftest import Project
 from tests.loaders.oracle import count, landed
 from tests.loaders.people import each_once, kill_in_mid_load, write_people
+from tests.waiting import wait_until
 
 TABLE = RawTable(schema="staging", name="people__rows")
 
@@ -109,10 +109,7 @@ def test_a_claim_is_invisible_and_is_not_undone_while_its_loader_lives(
         ).fetchone()[0]  # type: ignore[index]
         other.execute("select pg_advisory_lock_shared(1229866753, %s)", [load_id])
         assert Ledger(connection, TABLE).undo_interrupted() == []
-    deadline = time.monotonic() + 10
-    while not (undone := Ledger(connection, TABLE).undo_interrupted()):
-        assert time.monotonic() < deadline
-    assert undone == [load_id]
+    wait_until(lambda: Ledger(connection, TABLE).undo_interrupted() == [load_id])
 
 
 def test_an_interrupt_in_the_middle_of_a_query_gets_out(address: Address) -> None:

@@ -3,7 +3,6 @@
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,8 @@ import pytest
 from loaders import load, raw_columns
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
-from tests.loaders.people import each_once, kill_in_mid_load, write_people
+from tests.loaders.people import SLOW_LOADER, each_once, kill_in_mid_load, write_people
+from tests.waiting import wait_until
 
 SEGMENTS = "select count(*) from pg_inherits where inhparent = 'staging.people__rows'::regclass"
 VISIBLE = (
@@ -58,11 +58,15 @@ def landed(project: Project) -> int:
 
 
 def test_readers_see_the_old_rows_until_the_new_are_whole(project: Project, connection: psycopg.Connection) -> None:
-    records = write_people(project, files=6, records=20_000)
+    records = write_people(project, files=6, records=40_000)
     project.load("people")
     with readers(project, records) as read:
-        for _ in range(3):
+        for _ in range(2):
             project.load("people", full_refresh=True, batch_files=2)
+        # Longer than a reader waits for a lock.
+        slow = project.start("load", "--full-refresh", "--batch-files", "2", script=SLOW_LOADER)
+        _, said = slow.communicate(timeout=120)
+    assert slow.returncode == 0, said
     assert len(read) > 3
     assert project.load("people").left == 0
     each_once(connection, records)
@@ -119,9 +123,7 @@ def test_an_end_in_the_middle_changes_nothing(
     exit_code, said = kill_in_mid_load(project, number, "--full-refresh", after=0.1)
     assert exit_code in (143, -signal.SIGKILL), said
     assert connection.execute(VISIBLE.encode()).fetchone() == (records, records)
-    deadline = time.monotonic() + 30
-    while project.run("load").stdout != "people.rows: nothing new; 4 files landed before\n":
-        assert time.monotonic() < deadline
+    wait_until(lambda: project.run("load").stdout == "people.rows: nothing new; 4 files landed before\n")
     each_once(connection, records)
     assert count(connection, SEGMENTS) == 1
 
@@ -179,10 +181,7 @@ def test_a_builder_that_is_about_to_commit_is_waited_for(
         builder.execute(f"select pg_advisory_xact_lock_shared{key}".encode())
         refresh = project.start("load", "--full-refresh")
         waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-        deadline = time.monotonic() + 30
-        while not count(connection, waiting):
-            assert refresh.poll() is None
-            assert time.monotonic() < deadline
+        wait_until(lambda: count(connection, waiting) > 0)
         assert connection.execute("select status from ops.loads order by load_id").fetchall() == [
             ("complete",),
             ("started",),

@@ -18,6 +18,7 @@ from loaders.raw_table import RawTable
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
 from tests.loaders.people import each_once, write_people
+from tests.waiting import wait_until
 
 TABLE = RawTable(schema="staging", name="people__rows")
 STATUSES = "select load_id, status from ops.loads order by load_id"
@@ -369,11 +370,9 @@ def kill(project: Project, connection: psycopg.Connection, arguments: list[str],
     """Kill a command `after` seconds from its first look at the ledger; return whether that ended it."""
     sessions = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     process = project.start(*arguments)
-    while process.poll() is None and not count(connection, sessions):
-        time.sleep(0.002)
+    wait_until(lambda: process.poll() is not None or count(connection, sessions) > 0, pause=0.002)
     time.sleep(after)
     process.kill()
     process.communicate()
-    while count(connection, sessions):
-        time.sleep(0.01)
+    wait_until(lambda: count(connection, sessions) == 0)
     return process.returncode == -signal.SIGKILL

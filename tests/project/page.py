@@ -36,5 +36,5 @@ def run_command(command: str, expected: list[str], folder: Path, environment: Ma
 
 
 def without_figures(line: str) -> str:
-    """Return a line without times, ids, rates and bars, which are others on each run; counts as in PASS=14 stay."""
+    """Return a line without times, ids, rates and bars, which differ from run to run; counts as in PASS=14 stay."""
     return re.sub(r"(?<![=\d])\d[\d.,:]*|[▁-█][▁-█ ]*(?= )", "N", re.sub(r"\s+", " ", line)).strip()

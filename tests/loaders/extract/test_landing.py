@@ -150,8 +150,10 @@ def test_sigkill_at_random_moments(
     # Parts are written all along, so that a kill finds some.
     script = "import loaders.extract.run as run; run.PART_BYTES = 1; from loaders.__main__ import main; main()"
     api.delay = 0.004
-    # More than asked for where all kills came after the manifest.
-    while killed < kills or not unfinished(extractor):
+    for _ in range(5 * kills):
+        # Go on while every kill came after the manifest.
+        if killed >= kills and unfinished(extractor):
+            break
         first = len(api.records)
         with api.lock:
             api.records += [
@@ -164,7 +166,8 @@ def test_sigkill_at_random_moments(
         wait_for_requests(api, dice.randrange(1, 21), process)
         time.sleep(dice.random() * 0.1)
         process.kill()
-        process.communicate()
+        _, said = process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL), said
         killed += process.returncode == -signal.SIGKILL
         assert project.load("gym").problems == []
         check_runs(extractor, connection)
@@ -178,6 +181,8 @@ def test_sigkill_at_random_moments(
         f"\n{killed} extractions killed, {unfinished(extractor)} runs unfinished, "
         f"last {last.records:,} records: none lost"
     )
+    assert killed >= kills
+    assert unfinished(extractor)
 
 
 def unfinished(extractor: Extractor) -> int:

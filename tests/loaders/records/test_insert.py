@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,6 +25,7 @@ from loaders import InsertResult, insert_records
 from loaders.connection import Address
 from loaders.errors import LoadError, RecordError, ServerError, SettingError
 from tests.conftest import REPOSITORY
+from tests.waiting import wait_until
 
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
 TYPED = """
@@ -475,11 +475,8 @@ def test_ctrl_c_leaves_whole_chunks(address: Address, items: psycopg.Connection)
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     ) as started:
-        deadline = time.monotonic() + 60
-        while items.execute("select count(*) > 5000 from items").fetchone() != (True,):
-            assert started.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        many = "select count(*) > 5000 from items"
+        wait_until(lambda: started.poll() is not None or items.execute(many).fetchone() == (True,))
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=30)
     assert said.rstrip().endswith("KeyboardInterrupt")

@@ -1,6 +1,7 @@
 """Builders, readers and pg_dump at the same time: who waits for whom, for how long, and what they see."""
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -103,13 +104,15 @@ def test_two_full_refreshes_of_one_model_succeed(items: Items, materialized: str
 
 
 def test_a_killed_builder_makes_nobody_wait(items: Items) -> None:
-    """The server would go on with its statement, and hold the model, for minutes."""
+    """Without client_connection_check_interval the server would finish the statement, and hold the model's lock."""
     process = items.dbt.start(*items.command({"pre_hook": "select pg_sleep(300)"}))
     try:
-        wait_until(lambda: runs(items.connection, "pg_sleep(300)"))
+        wait_until(lambda: process.poll() is not None or runs(items.connection, "pg_sleep(300)"))
+        assert not is_free(items.connection, "core.items")
     finally:
         process.kill()
-        process.communicate()
+        said, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
     wait_until(lambda: is_free(items.connection, "core.items"), seconds=30)
     items.refresh()
 
