@@ -1,7 +1,9 @@
 """Waits for what will certainly happen: they fail only where something hangs."""
 
+import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 
@@ -16,6 +18,16 @@ def wait_until(answer: Callable[[], bool], seconds: float = 60, pause: float = 0
     while not answer():
         assert time.monotonic() < give_up_at, "it did not come to that"
         time.sleep(pause)
+
+
+def wait_while_running(process: subprocess.Popen[Any], answer: Callable[[], bool], pause: float = 0.02) -> None:
+    """Wait as `wait_until`, for what the process does; an error as soon as it has ended."""
+
+    def running_and_answered() -> bool:
+        assert process.poll() is None, "the process has ended"
+        return answer()
+
+    wait_until(running_and_answered, pause=pause)
 
 
 def wait_for_statistics(connection: psycopg.Connection) -> None:

@@ -11,7 +11,7 @@ from loaders.connection import Address, connect
 from loaders.server import LocalServer
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_while_running
 
 
 def write_people(project: Project, *, files: int, records: int) -> int:
@@ -54,8 +54,7 @@ def wait_until_copying(address: Address, process: subprocess.Popen[str]) -> None
     copying = "application_name = 'ingot load' and datname = current_database()"
     query = f"select count(*) from pg_stat_activity where {copying}"
     with connect(address) as connection:
-        wait_until(lambda: process.poll() is not None or count(connection, query) > 0, pause=0.005)
-    assert process.poll() is None
+        wait_while_running(process, lambda: count(connection, query) > 0, pause=0.005)
 
 
 def kill_in_mid_load(project: Project, number: signal.Signals, *options: str, after: float) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from loaders import load, raw_columns
 from tests.conftest import Project
 from tests.loaders.oracle import count, ledger_agrees
 from tests.loaders.people import SLOW_LOADER, each_once, kill_in_mid_load, write_people
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_while_running
 
 SEGMENTS = "select count(*) from pg_inherits where inhparent = 'staging.people__rows'::regclass"
 VISIBLE = (
@@ -181,7 +181,7 @@ def test_a_builder_that_is_about_to_commit_is_waited_for(
         builder.execute(f"select pg_advisory_xact_lock_shared{key}".encode())
         refresh = project.start("load", "--full-refresh")
         waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-        wait_until(lambda: count(connection, waiting) > 0)
+        wait_while_running(refresh, lambda: count(connection, waiting) > 0)
         assert connection.execute("select status from ops.loads order by load_id").fetchall() == [
             ("complete",),
             ("started",),

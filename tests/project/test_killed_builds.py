@@ -39,12 +39,11 @@ def test_sigkill_of_dbt_at_random_moments(dbt: Dbt, bronze: Bronze, connection: 
             break
         before = SALES.core(connection)
         deliver(feed, dice, run)
-        how = "full refresh" if counts["killed"] % 2 else "increment"
-        options = ["--full-refresh"] if how == "full refresh" else []
+        options = ["--full-refresh"] if counts["killed"] % 2 else []
         counts.update(kill_a_build(dbt, connection, dice, options))
         core, after = SALES.core(connection), feed.expected()
         for table, rows in core.items():
-            assert rows in (before[table], after[table]), f"{table} is neither the old nor the new one: {how}"
+            assert rows in (before[table], after[table]), f"{table} is neither the old nor the new one: {options}"
             counts["tables found new" if rows == after[table] else "tables found old"] += 1
 
     for options in ([], ["--full-refresh"]):
@@ -82,7 +81,7 @@ def kill_a_build(dbt: Dbt, connection: psycopg.Connection, dice: random.Random, 
         at_work = count(connection, AT_WORK)
         said, _ = process.communicate()
     assert process.returncode in (0, -signal.SIGKILL), said
-    # The server goes on with a statement until it finds out that nobody waits for it.
+    # The server goes on with a statement until it finds out that dbt is gone.
     wait_until(lambda: sessions(connection, "dbt") == 0)
     killed = process.returncode == -signal.SIGKILL
     return {"killed": killed, "killed at work": killed and at_work > 0}

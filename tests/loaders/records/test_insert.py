@@ -25,7 +25,7 @@ from loaders import InsertResult, insert_records
 from loaders.connection import Address
 from loaders.errors import LoadError, RecordError, ServerError, SettingError
 from tests.conftest import REPOSITORY
-from tests.waiting import wait_until
+from tests.waiting import wait_while_running
 
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
 TYPED = """
@@ -476,7 +476,7 @@ def test_ctrl_c_leaves_whole_chunks(address: Address, items: psycopg.Connection)
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     ) as started:
         many = "select count(*) > 5000 from items"
-        wait_until(lambda: started.poll() is not None or items.execute(many).fetchone() == (True,))
+        wait_while_running(started, lambda: items.execute(many).fetchone() == (True,))
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=30)
     assert said.rstrip().endswith("KeyboardInterrupt")

@@ -18,7 +18,7 @@ from loaders.server import LocalServer
 from tests.project.conftest import LOCK_MODEL, Dbt
 from tests.project.full_refresh.conftest import MATERIALIZED, Items
 from tests.project.full_refresh.readers import readers
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_while_running
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def test_a_killed_builder_makes_nobody_wait(items: Items) -> None:
     """Without client_connection_check_interval the server would finish the statement, and hold the model's lock."""
     process = items.dbt.start(*items.command({"pre_hook": "select pg_sleep(300)"}))
     try:
-        wait_until(lambda: process.poll() is not None or runs(items.connection, "pg_sleep(300)"))
+        wait_while_running(process, lambda: runs(items.connection, "pg_sleep(300)"))
         assert not is_free(items.connection, "core.items")
     finally:
         process.kill()
